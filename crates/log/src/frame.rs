@@ -1,0 +1,102 @@
+//! The bytes that the embedded log keeps for one entry: a CRC-32C (Castagnoli) of the rest, 4
+//! bytes little-endian, then a byte that tells a record (1) from bytes that are none (0), then the
+//! record in the binary form of `crates/event`, or the bytes.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use event::{CodecError, Content, decode, encode};
+
+const RECORD: u8 = 1;
+const OTHER: u8 = 0;
+
+/// Why a frame can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Too short to be one.
+    #[error("the frame has only {bytes} bytes")]
+    Short {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The bytes are not those that were written.
+    #[error("the frame's checksum does not hold")]
+    Checksum,
+    /// Neither a record nor other bytes.
+    #[error("the frame is of the unknown sort {sort}")]
+    Sort {
+        /// What stood there.
+        sort: u8,
+    },
+    /// The record in it can't be read.
+    #[error("the record in the frame can't be read")]
+    Record(#[from] CodecError),
+}
+
+/// Frames an entry's content.
+#[must_use]
+pub fn write_frame(content: &Content) -> Bytes {
+    let (sort, body) = match content {
+        Ok(record) => (RECORD, encode(record)),
+        Err(bytes) => (OTHER, bytes.clone()),
+    };
+    let mut frame = BytesMut::with_capacity(5 + body.len());
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&[sort]), &body);
+    frame.put_u32_le(checksum);
+    frame.put_u8(sort);
+    frame.put_slice(&body);
+    frame.freeze()
+}
+
+/// The content of a frame.
+///
+/// # Errors
+/// When the bytes are not what [`write_frame`] wrote.
+pub fn read_frame(frame: &Bytes) -> Result<Content, FrameError> {
+    let Some((checksum, rest)) = frame.split_first_chunk::<4>() else {
+        return Err(FrameError::Short { bytes: frame.len() });
+    };
+    let Some((sort, body)) = rest.split_first() else {
+        return Err(FrameError::Short { bytes: frame.len() });
+    };
+    if crc32c::crc32c(rest) != u32::from_le_bytes(*checksum) {
+        return Err(FrameError::Checksum);
+    }
+    let body = frame.slice_ref(body);
+    match *sort {
+        RECORD => Ok(Ok(decode(&body)?)),
+        OTHER => Ok(Err(body)),
+        sort => Err(FrameError::Sort { sort }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+    use proptest::prelude::*;
+
+    #[test]
+    fn golden_frame() {
+        let frame = write_frame(&Err(Bytes::from_static(b"garbage")));
+        expect!["aa2b5a8f0067617262616765"]
+            .assert_eq(&frame.iter().map(|b| format!("{b:02x}")).collect::<String>());
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_reads_as_written_and_any_flipped_bit_shows(
+            raw in proptest::collection::vec(any::<u8>(), 0..64), at in any::<usize>(), bit in 0..8_u32,
+        ) {
+            let frame = write_frame(&Err(raw.clone().into()));
+            prop_assert_eq!(read_frame(&frame), Ok(Err(raw.into())));
+            let mut bad = frame.to_vec();
+            let at = at % bad.len();
+            bad[at] ^= 1_u8 << bit;
+            prop_assert!(read_frame(&bad.into()).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(raw in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = read_frame(&raw.into());
+        }
+    }
+}

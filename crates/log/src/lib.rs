@@ -1,0 +1,158 @@
+//! The log: one totally ordered sequence of records, the only truth there is.
+//!
+//! [`Log`] states what every log promises; [`EmbeddedLog`] keeps it in a folder on this machine,
+//! [`MemoryLog`] in memory, and `crates/log-kafka` on Apache Kafka. All of them pass one suite
+//! ([`conformance`]).
+//!
+//! What is absent: what records mean. A log neither reads their data nor orders them by it.
+//!
+//! Invariant: offsets begin at 0 and have no gaps.
+//! Invariant: what `append` returned for is durable, and is read at the same offset ever after.
+//! Invariant: what is read is durable; a record is never served and then lost.
+
+mod embedded;
+mod frame;
+mod memory;
+mod plant;
+mod watermark;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use event::{Content, Entry, Offset};
+
+pub use embedded::{EmbeddedLog, EmbeddedOptions};
+pub use frame::{FrameError, read_frame, write_frame};
+pub use memory::MemoryLog;
+
+/// A log.
+///
+/// Laws, each with its test in [`conformance`]:
+/// 1. Offsets are given in the order of appending, from 0, without gaps; one append's records
+///    stand together and in their order, even while others append.
+/// 2. `append` returns when its records are durable. When it fails, its records may or may not
+///    stand in the log, but not some of them in another order.
+/// 3. `read` gives exactly what was appended, byte for byte, bytes that are no record included,
+///    and nothing that is not durable.
+/// 4. What was read at an offset is read there again, also after a crash and a restart.
+/// 5. `end` never goes back, and everything below it can be read.
+/// 6. `wait` returns as soon as there is something beyond, or when its time is over.
+pub trait Log: Send + Sync {
+    /// Appends all of `contents`, in their order, and returns the offset of the first once all
+    /// are durable. Nothing is appended when there is nothing to append or something is too large.
+    ///
+    /// # Errors
+    /// When the log can't promise that the records are durable.
+    fn append(&self, contents: &[Content]) -> Result<Offset, Error>;
+
+    /// The offset after the last durable record.
+    ///
+    /// # Errors
+    /// When the log can't be reached.
+    fn end(&self) -> Result<Offset, Error>;
+
+    /// The entries from an offset on, at least one where there is one, and not more than the
+    /// budget holds.
+    ///
+    /// # Errors
+    /// When the log can't be read, or is damaged there.
+    fn read(&self, from: Offset, budget: Budget) -> Result<Vec<Entry>, Error>;
+
+    /// Waits until `end()` is beyond an offset (greater than it), at most so long, and returns
+    /// `end()`.
+    ///
+    /// # Errors
+    /// When the log can't be reached.
+    fn wait(&self, beyond: Offset, at_most: Duration) -> Result<Offset, Error>;
+}
+
+/// How much one read may return.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// At most so many entries.
+    pub entries: usize,
+    /// No further entry once so many bytes of data are reached.
+    pub bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            entries: 4096,
+            bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// What can go wrong with a log.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another process has the folder open.
+    #[error("the log in {} is in use by another process", .path.display())]
+    Locked {
+        /// The log's folder.
+        path: PathBuf,
+    },
+    /// The folder was written by a later version of Annals.
+    #[error(
+        "the log in {} has format {found}, and this version of Annals reads up to {known}",
+        .path.display()
+    )]
+    Newer {
+        /// The log's folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The latest format that this program knows.
+        known: u32,
+    },
+    /// A record was written by a later version of Annals.
+    #[error("the record at offset {offset} was written by a later version of Annals")]
+    NewerRecord {
+        /// Where.
+        offset: Offset,
+    },
+    /// What stands in the log is not what was written there.
+    #[error("the log is damaged at offset {offset}: {what}")]
+    Damaged {
+        /// Where.
+        offset: Offset,
+        /// In what way.
+        what: String,
+    },
+    /// A record has more bytes than a log takes.
+    #[error("a record of {bytes} bytes is larger than the {limit} that a log takes")]
+    TooLarge {
+        /// The encoded record's size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// There is no room left on the disk.
+    #[error("the disk that holds {} is full", .path.display())]
+    DiskFull {
+        /// The log's folder.
+        path: PathBuf,
+    },
+    /// The storage failed.
+    #[error("the log in {} could not {step}", .path.display())]
+    Storage {
+        /// What was being done.
+        step: &'static str,
+        /// The log's folder.
+        path: PathBuf,
+        /// What the storage said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An earlier append failed, and nothing can be promised until the log is opened again.
+    #[error("an earlier append to the log in {} failed; it takes none until it is opened again", .path.display())]
+    Closed {
+        /// The log's folder.
+        path: PathBuf,
+    },
+}
