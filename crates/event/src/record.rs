@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::position::Offset;
@@ -15,7 +16,8 @@ pub const RECORD_BYTES_MAX: usize = 5 * 1024 * 1024;
 const ATTRIBUTE_BYTES_MAX: usize = 4096;
 
 /// A record's id (CloudEvents `id`): a UUIDv7, unique in its log.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RecordId(pub Uuid);
 
 impl fmt::Display for RecordId {
@@ -31,7 +33,8 @@ impl fmt::Debug for RecordId {
 }
 
 /// Which connector instance a record came from (CloudEvents `source`): `files/local`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct SourceName(Box<str>);
 
 impl SourceName {
@@ -61,6 +64,13 @@ impl SourceName {
     }
 }
 
+impl<'de> Deserialize<'de> for SourceName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::new(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Display for SourceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -74,7 +84,8 @@ impl fmt::Debug for SourceName {
 }
 
 /// 128 random bits that hide what a commitment commits to; erased together with it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Salt(pub [u8; 16]);
 
 impl fmt::Debug for Salt {

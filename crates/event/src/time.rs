@@ -3,12 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A moment in microseconds since 1970-01-01T00:00:00Z, written as RFC 3339 in UTC with six
 /// digits after the second: `2026-11-23T09:00:00.000000Z`.
 ///
 /// There is one text for each moment, so that texts sort as moments do and a record's leaf does
 /// not depend on who wrote the time down. The years run from 1970 to 9999.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[serde(transparent)]
 pub struct Timestamp(i64);
 
 /// 9999-12-31T23:59:59.999999Z in microseconds.
@@ -42,6 +45,13 @@ impl Timestamp {
         };
         let moment: jiff::Timestamp = text.parse().map_err(|_| refused())?;
         Self::from_micros(moment.as_microsecond()).ok_or_else(refused)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let us = i64::deserialize(deserializer)?;
+        Self::from_micros(us).ok_or_else(|| serde::de::Error::custom("not a time"))
     }
 }
 

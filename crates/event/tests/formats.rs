@@ -120,7 +120,7 @@ const EVENTS: &[(Kind, &str)] = &[
     ),
     (
         Kind::ScopeVerified,
-        r#"{"scope":"files/local/a.yaml","snapshot":"00000000-0000-0000-0000-000000000007","seen":3,"refused":1,"digest":"00"}"#,
+        r#"{"scope":"files/local/a.yaml","snapshot":{"id":"00000000-0000-0000-0000-000000000007","compared":12},"seen":3,"refused":1,"digest":"00"}"#,
     ),
     (
         Kind::ScopeRetired,
@@ -189,6 +189,7 @@ fn every_event_reads_as_it_is_written_and_follows_its_schema() {
         let record = with_data(kind.as_str(), data);
         let event = Event::of(&record).unwrap_or_else(|error| panic!("{data}: {error:?}"));
         assert_eq!(event.kind(), *kind);
+        assert_eq!(Kind::from_code(kind.code()), Some(*kind));
         assert_eq!(event.to_data(), data.as_bytes(), "{kind:?}");
         let schema = serde_json::to_value(kind.schema()).unwrap();
         let value = serde_json::from_str(data).unwrap();

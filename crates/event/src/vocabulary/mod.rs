@@ -29,11 +29,14 @@ use crate::cloudevent::TYPE_PREFIX;
 use crate::record::Record;
 
 macro_rules! vocabulary {
-    ($($(#[$doc:meta])* $variant:ident $(<$life:lifetime>)? = $text:literal,)*) => {
+    (
+        $($(#[$doc:meta])* $variant:ident $(<$life:lifetime>)? = $code:literal, $text:literal,)*
+    ) => {
         /// A type of the vocabulary.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
         pub enum Kind {
-            $($(#[$doc])* $variant,)*
+            $($(#[$doc])* $variant = $code,)*
         }
 
         /// The data of one event.
@@ -50,6 +53,18 @@ macro_rules! vocabulary {
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The type's number, for places where its name is too long; never given again.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                self as u8
+            }
+
+            /// The type of that number.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
             }
 
             /// The type of that name.
@@ -95,51 +110,51 @@ macro_rules! vocabulary {
 
 vocabulary! {
     /// The first record of a log.
-    LogCreated = "dev.annals.log.created.v1",
+    LogCreated = 1, "dev.annals.log.created.v1",
     /// The log's identity key was exchanged.
-    KeyRotated = "dev.annals.key.rotated.v1",
+    KeyRotated = 2, "dev.annals.key.rotated.v1",
     /// What the configuration says about folding.
-    PolicySet = "dev.annals.policy.set.v1",
+    PolicySet = 3, "dev.annals.policy.set.v1",
     /// A version of the fold's rules is in force from here on.
-    FoldAdopted = "dev.annals.fold.adopted.v1",
+    FoldAdopted = 4, "dev.annals.fold.adopted.v1",
     /// A signed statement about the log and the catalog at an offset.
-    LogAttested = "dev.annals.log.attested.v1",
+    LogAttested = 5, "dev.annals.log.attested.v1",
     /// Records were erased.
-    LogErased = "dev.annals.log.erased.v1",
+    LogErased = 6, "dev.annals.log.erased.v1",
     /// A scope was looked at, whole.
-    ScopeVerified = "dev.annals.scope.verified.v1",
+    ScopeVerified = 16, "dev.annals.scope.verified.v1",
     /// A scope is no more; all that it claimed is gone.
-    ScopeRetired = "dev.annals.scope.retired.v1",
+    ScopeRetired = 17, "dev.annals.scope.retired.v1",
     /// A person let a held withdrawal pass.
-    WithdrawalApproved = "dev.annals.withdrawal.approved.v1",
+    WithdrawalApproved = 18, "dev.annals.withdrawal.approved.v1",
     /// An entity's document, resolved, as a scope shows it.
-    EntitySeen<'a> = "dev.annals.entity.seen.v1",
+    EntitySeen<'a> = 32, "dev.annals.entity.seen.v1",
     /// A scope shows an entity no more.
-    EntityGone = "dev.annals.entity.gone.v1",
+    EntityGone = 33, "dev.annals.entity.gone.v1",
     /// A document could not be read or is not valid.
-    EntityRefused = "dev.annals.entity.refused.v1",
+    EntityRefused = 34, "dev.annals.entity.refused.v1",
     /// A person removed an entity.
-    EntityRemoved = "dev.annals.entity.removed.v1",
+    EntityRemoved = 35, "dev.annals.entity.removed.v1",
     /// What a source observes of an entity.
-    AspectObserved<'a> = "dev.annals.aspect.observed.v1",
+    AspectObserved<'a> = 48, "dev.annals.aspect.observed.v1",
     /// A source observes it no more.
-    AspectEnded = "dev.annals.aspect.ended.v1",
+    AspectEnded = 49, "dev.annals.aspect.ended.v1",
     /// Something happened, in the terms of CDEvents.
-    ActivityRecorded<'a> = "dev.annals.activity.recorded.v1",
+    ActivityRecorded<'a> = 64, "dev.annals.activity.recorded.v1",
     /// A location was registered.
-    LocationRegistered = "dev.annals.location.registered.v1",
+    LocationRegistered = 80, "dev.annals.location.registered.v1",
     /// A registered location was given another target.
-    LocationUpdated = "dev.annals.location.updated.v1",
+    LocationUpdated = 81, "dev.annals.location.updated.v1",
     /// A registered location was removed.
-    LocationRemoved = "dev.annals.location.removed.v1",
+    LocationRemoved = 82, "dev.annals.location.removed.v1",
     /// Somebody wants a target read again, now.
-    RefreshAsked = "dev.annals.refresh.asked.v1",
+    RefreshAsked = 83, "dev.annals.refresh.asked.v1",
     /// A source begins a new life; lower epochs are fenced off.
-    EpochBegun = "dev.annals.epoch.begun.v1",
+    EpochBegun = 96, "dev.annals.epoch.begun.v1",
     /// A connector works, is stale, fails, or holds something back.
-    ConnectorChanged = "dev.annals.connector.changed.v1",
+    ConnectorChanged = 97, "dev.annals.connector.changed.v1",
     /// How far a connector has read.
-    CursorReached = "dev.annals.cursor.reached.v1",
+    CursorReached = 98, "dev.annals.cursor.reached.v1",
 }
 
 /// Why a record is not an event that this program can fold.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+
+use crate::vocabulary::entity::SnapshotMark;
 
 /// The name of a scope: `files/local/catalog/all.yaml`, `kubernetes/prod/payments`.
 ///
@@ -73,8 +74,8 @@ impl<'de> Deserialize<'de> for ScopeName {
 pub struct ScopeVerified {
     /// Which scope.
     pub scope: ScopeName,
-    /// The snapshot that this ends.
-    pub snapshot: Uuid,
+    /// The snapshot that this ends, and, where nothing was appended before it, also begins.
+    pub snapshot: SnapshotMark,
     /// How many documents it held.
     pub seen: u64,
     /// How many of them were refused.
