@@ -66,10 +66,7 @@ fn sequence_number(text: &str, attribute: &'static str) -> Result<u64, LineError
     text.parse()
         .ok()
         .filter(|_| digits)
-        .ok_or(LineError::Attribute {
-            attribute,
-            must: "20 digits, at most 2^64 - 1",
-        })
+        .ok_or(LineError::Attribute { attribute, must: "20 digits, at most 2^64 - 1" })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,9 +155,7 @@ fn write_record(
         },
         offset,
         data,
-        data_base64: open
-            .filter(|_| data.is_none())
-            .map(|open| BASE64.encode(&open.data).into()),
+        data_base64: open.filter(|_| data.is_none()).map(|open| BASE64.encode(&open.data).into()),
     })
 }
 
@@ -181,50 +176,23 @@ fn one_line_json(bytes: &[u8]) -> Option<&RawValue> {
 pub fn read_line(line: &str) -> Result<Line, LineError> {
     if line.trim_start().starts_with("{\"unreadable\"") {
         let form: UnreadableForm<'_> = serde_json::from_str(line)?;
-        let bytes =
-            BASE64
-                .decode(form.unreadable.as_bytes())
-                .map_err(|_| LineError::Attribute {
-                    attribute: "unreadable",
-                    must: "bytes in base64",
-                })?;
-        let offset = form
-            .offset
-            .map(|text| sequence_number(&text, "offset"))
-            .transpose()?;
-        return Ok(Line {
-            offset,
-            content: Err(bytes.into()),
-        });
+        let bytes = BASE64.decode(form.unreadable.as_bytes()).map_err(|_| {
+            LineError::Attribute { attribute: "unreadable", must: "bytes in base64" }
+        })?;
+        let offset = form.offset.map(|text| sequence_number(&text, "offset")).transpose()?;
+        return Ok(Line { offset, content: Err(bytes.into()) });
     }
     let form: Form<'_> = serde_json::from_str(line)?;
-    let offset = form
-        .offset
-        .as_deref()
-        .map(|t| sequence_number(t, "offset"))
-        .transpose()?;
-    Ok(Line {
-        offset,
-        content: Ok(record(form)?),
-    })
+    let offset = form.offset.as_deref().map(|t| sequence_number(t, "offset")).transpose()?;
+    Ok(Line { offset, content: Ok(record(form)?) })
 }
 
 fn record(form: Form<'_>) -> Result<Record, LineError> {
     if form.specversion != "1.0" {
-        return Err(LineError::Attribute {
-            attribute: "specversion",
-            must: "1.0",
-        });
+        return Err(LineError::Attribute { attribute: "specversion", must: "1.0" });
     }
-    if form
-        .datacontenttype
-        .as_deref()
-        .is_some_and(|found| found != CONTENT_TYPE)
-    {
-        return Err(LineError::Attribute {
-            attribute: "datacontenttype",
-            must: CONTENT_TYPE,
-        });
+    if form.datacontenttype.as_deref().is_some_and(|found| found != CONTENT_TYPE) {
+        return Err(LineError::Attribute { attribute: "datacontenttype", must: CONTENT_TYPE });
     }
     let record = Record {
         id: id(&form.id, "id")?,
@@ -232,11 +200,7 @@ fn record(form: Form<'_>) -> Result<Record, LineError> {
         kind: form.kind.as_ref().into(),
         time: form.time.as_deref().map(str::parse).transpose()?,
         recorded: form.recordedtime.parse::<Timestamp>()?,
-        causation: form
-            .causationid
-            .as_deref()
-            .map(|t| id(t, "causationid"))
-            .transpose()?,
+        causation: form.causationid.as_deref().map(|t| id(t, "causationid")).transpose()?,
         epoch: sequence_number(&form.epoch, "epoch")?,
         sequence: sequence_number(&form.sequence, "sequence")?,
         body: body(form)?,
@@ -252,43 +216,26 @@ fn body(form: Form<'_>) -> Result<Body, LineError> {
             attribute: "salt",
             must: "there, or `commitment` in a record that was erased",
         })?;
-        let named = [
-            &form.subject,
-            &form.authid,
-            &form.sourcepointer,
-            &form.data_base64,
-        ];
+        let named = [&form.subject, &form.authid, &form.sourcepointer, &form.data_base64];
         if form.data.is_some() || named.iter().any(|member| member.is_some()) {
             let must = "alone, without subject, authid, sourcepointer and data";
-            return Err(LineError::Attribute {
-                attribute: "commitment",
-                must,
-            });
+            return Err(LineError::Attribute { attribute: "commitment", must });
         }
         return Ok(Body::Erased(Commitment(hex(&commitment, "commitment")?)));
     };
     if form.commitment.is_some() {
         let must = "absent where there is a salt";
-        return Err(LineError::Attribute {
-            attribute: "commitment",
-            must,
-        });
+        return Err(LineError::Attribute { attribute: "commitment", must });
     }
     let data = match (form.data, form.data_base64) {
         (Some(json), None) => Bytes::copy_from_slice(json.get().as_bytes()),
         (None, Some(text)) => BASE64
             .decode(text.as_bytes())
-            .map_err(|_| LineError::Attribute {
-                attribute: "data_base64",
-                must: "base64",
-            })?
+            .map_err(|_| LineError::Attribute { attribute: "data_base64", must: "base64" })?
             .into(),
         _ => {
             let must = "there once, as `data` or `data_base64`";
-            return Err(LineError::Attribute {
-                attribute: "data",
-                must,
-            });
+            return Err(LineError::Attribute { attribute: "data", must });
         }
     };
     Ok(Body::Open(Open {
@@ -305,10 +252,7 @@ fn id(text: &str, attribute: &'static str) -> Result<RecordId, LineError> {
         .ok()
         .map(RecordId)
         .filter(|id| id.to_string() == text)
-        .ok_or(LineError::Attribute {
-            attribute,
-            must: "a UUID in lower case with hyphens",
-        })
+        .ok_or(LineError::Attribute { attribute, must: "a UUID in lower case with hyphens" })
 }
 
 fn hex<const N: usize>(text: &str, attribute: &'static str) -> Result<[u8; N], LineError> {
@@ -316,8 +260,5 @@ fn hex<const N: usize>(text: &str, attribute: &'static str) -> Result<[u8; N], L
         .decode(text.as_bytes())
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
-        .ok_or(LineError::Attribute {
-            attribute,
-            must: "lower-case hexadecimal of its length",
-        })
+        .ok_or(LineError::Attribute { attribute, must: "lower-case hexadecimal of its length" })
 }

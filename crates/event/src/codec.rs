@@ -101,10 +101,7 @@ pub fn encode(record: &Record) -> Bytes {
     match &record.body {
         Body::Open(open) => {
             out.put_slice(&open.salt.0);
-            for text in [&open.subject, &open.author, &open.pointer]
-                .into_iter()
-                .flatten()
-            {
+            for text in [&open.subject, &open.author, &open.pointer].into_iter().flatten() {
                 put_text(&mut out, text);
             }
             out.put_slice(&open.data);
@@ -137,36 +134,14 @@ pub fn decode(bytes: &Bytes) -> Result<Record, CodecError> {
     }
     let id = cursor.id("id")?;
     let recorded = cursor.timestamp("recordedtime")?;
-    let time = if flags & TIME != 0 {
-        Some(cursor.timestamp("time")?)
-    } else {
-        None
-    };
-    let causation = if flags & CAUSATION != 0 {
-        Some(cursor.id("causationid")?)
-    } else {
-        None
-    };
+    let time = if flags & TIME != 0 { Some(cursor.timestamp("time")?) } else { None };
+    let causation = if flags & CAUSATION != 0 { Some(cursor.id("causationid")?) } else { None };
     let epoch = cursor.varint("epoch")?;
     let sequence = cursor.varint("sequence")?;
     let kind = cursor.text("type")?.into();
     let source = SourceName::new(cursor.text("source")?)?;
-    let body = if erased {
-        cursor.erased()?
-    } else {
-        cursor.open(flags, bytes)?
-    };
-    let record = Record {
-        id,
-        source,
-        kind,
-        time,
-        recorded,
-        causation,
-        epoch,
-        sequence,
-        body,
-    };
+    let body = if erased { cursor.erased()? } else { cursor.open(flags, bytes)? };
+    let record = Record { id, source, kind, time, recorded, causation, epoch, sequence, body };
     record.check()?;
     Ok(record)
 }
@@ -190,10 +165,8 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, count: usize, part: &'static str) -> Result<&'a [u8], CodecError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(count)
-            .ok_or(CodecError::Malformed { part })?;
+        let (taken, rest) =
+            self.rest.split_at_checked(count).ok_or(CodecError::Malformed { part })?;
         self.rest = rest;
         Ok(taken)
     }
@@ -209,8 +182,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn id(&mut self, part: &'static str) -> Result<RecordId, CodecError> {
-        self.array(part)
-            .map(|bytes| RecordId(Uuid::from_bytes(bytes)))
+        self.array(part).map(|bytes| RecordId(Uuid::from_bytes(bytes)))
     }
 
     fn timestamp(&mut self, part: &'static str) -> Result<Timestamp, CodecError> {
@@ -229,22 +201,12 @@ impl<'a> Cursor<'a> {
     fn open(&mut self, flags: u8, bytes: &Bytes) -> Result<Body, CodecError> {
         let salt = Salt(self.array("salt")?);
         let mut optional = |flag, part| {
-            if flags & flag == 0 {
-                Ok(None)
-            } else {
-                self.text(part).map(|t| Some(t.into()))
-            }
+            if flags & flag == 0 { Ok(None) } else { self.text(part).map(|t| Some(t.into())) }
         };
         let subject = optional(SUBJECT, "subject")?;
         let author = optional(AUTHOR, "authid")?;
         let pointer = optional(POINTER, "sourcepointer")?;
-        Ok(Body::Open(Open {
-            salt,
-            subject,
-            author,
-            pointer,
-            data: bytes.slice_ref(self.rest),
-        }))
+        Ok(Body::Open(Open { salt, subject, author, pointer, data: bytes.slice_ref(self.rest) }))
     }
 
     /// Only the shortest form is taken: one record has one encoding.

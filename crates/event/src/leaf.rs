@@ -38,10 +38,7 @@ impl Leaf {
         let mut hasher = Sha256::new();
         hasher.update([0]);
         hasher.update(&bytes);
-        Self {
-            bytes,
-            hash: hasher.finalize().into(),
-        }
+        Self { bytes, hash: hasher.finalize().into() }
     }
 }
 

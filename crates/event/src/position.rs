@@ -46,14 +46,10 @@ impl FromStr for LogId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hex = text.len() == 16
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+            && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         match u64::from_str_radix(text, 16) {
             Ok(bits) if hex => Ok(Self(bits)),
-            _ => Err(PositionError::Log {
-                found: shortened(text),
-            }),
+            _ => Err(PositionError::Log { found: shortened(text) }),
         }
     }
 }
@@ -85,19 +81,14 @@ impl FromStr for Position {
     type Err = PositionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let shape = || PositionError::Shape {
-            found: shortened(text),
-        };
+        let shape = || PositionError::Shape { found: shortened(text) };
         let (log, offset) = text.split_once('-').ok_or_else(shape)?;
         let canonical = offset == "0"
             || (!offset.starts_with('0') && offset.bytes().all(|b| b.is_ascii_digit()));
         if !canonical {
             return Err(shape());
         }
-        Ok(Self {
-            log: log.parse()?,
-            offset: offset.parse().map_err(|_| shape())?,
-        })
+        Ok(Self { log: log.parse()?, offset: offset.parse().map_err(|_| shape())? })
     }
 }
 
@@ -156,10 +147,7 @@ mod tests {
             (0x4f1c_0a9b_e2d3_4411, 1234, "4f1c0a9be2d34411-1234"),
             (u64::MAX, u64::MAX, "ffffffffffffffff-18446744073709551615"),
         ] {
-            let position = Position {
-                log: LogId::new(log),
-                offset,
-            };
+            let position = Position { log: LogId::new(log), offset };
             assert_eq!(position.to_string(), text);
             assert_eq!(text.parse(), Ok(position));
         }

@@ -50,10 +50,7 @@ impl SourceName {
         if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
             Ok(Self(text.into()))
         } else {
-            Err(PartError {
-                part: "source",
-                found: text.chars().take(40).collect(),
-            })
+            Err(PartError { part: "source", found: text.chars().take(40).collect() })
         }
     }
 
@@ -160,10 +157,7 @@ impl Record {
     /// Names the first attribute that does not.
     pub fn check(&self) -> Result<(), PartError> {
         let fault = |part, found: &str| {
-            Err(PartError {
-                part,
-                found: found.chars().take(40).collect::<String>(),
-            })
+            Err(PartError { part, found: found.chars().take(40).collect::<String>() })
         };
         let printable = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
         if self.kind.is_empty() || self.kind.len() > 128 || !printable(&self.kind) {
@@ -172,11 +166,9 @@ impl Record {
         let Body::Open(open) = &self.body else {
             return Ok(());
         };
-        for (part, text) in [
-            ("subject", &open.subject),
-            ("authid", &open.author),
-            ("sourcepointer", &open.pointer),
-        ] {
+        for (part, text) in
+            [("subject", &open.subject), ("authid", &open.author), ("sourcepointer", &open.pointer)]
+        {
             if let Some(text) = text
                 && (text.is_empty() || text.len() > ATTRIBUTE_BYTES_MAX || text.contains('\0'))
             {

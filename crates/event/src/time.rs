@@ -21,11 +21,7 @@ impl Timestamp {
     /// The moment so many microseconds after 1970 began; `None` before it or after the year 9999.
     #[must_use]
     pub const fn from_micros(us: i64) -> Option<Self> {
-        if us >= 0 && us <= LATEST_US {
-            Some(Self(us))
-        } else {
-            None
-        }
+        if us >= 0 && us <= LATEST_US { Some(Self(us)) } else { None }
     }
 
     /// Microseconds since 1970 began, never negative.
@@ -40,9 +36,7 @@ impl Timestamp {
     /// # Errors
     /// When the text is not RFC 3339 or lies outside the years 1970 to 9999.
     pub fn from_rfc3339(text: &str) -> Result<Self, TimestampError> {
-        let refused = || TimestampError {
-            found: text.chars().take(40).collect(),
-        };
+        let refused = || TimestampError { found: text.chars().take(40).collect() };
         let moment: jiff::Timestamp = text.parse().map_err(|_| refused())?;
         Self::from_micros(moment.as_microsecond()).ok_or_else(refused)
     }
@@ -80,9 +74,7 @@ impl FromStr for Timestamp {
         if moment.to_string() == text {
             Ok(moment)
         } else {
-            Err(TimestampError {
-                found: text.chars().take(40).collect(),
-            })
+            Err(TimestampError { found: text.chars().take(40).collect() })
         }
     }
 }
@@ -105,35 +97,20 @@ mod tests {
         for (text, canonical) in [
             ("2026-11-23T09:00:00Z", "2026-11-23T09:00:00.000000Z"),
             ("2026-11-23T10:00:00.5+01:00", "2026-11-23T09:00:00.500000Z"),
-            (
-                "2026-11-23T09:00:00.123456789Z",
-                "2026-11-23T09:00:00.123456Z",
-            ),
+            ("2026-11-23T09:00:00.123456789Z", "2026-11-23T09:00:00.123456Z"),
             ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000000Z"),
         ] {
-            assert_eq!(
-                Timestamp::from_rfc3339(text).unwrap().to_string(),
-                canonical,
-                "{text}"
-            );
+            assert_eq!(Timestamp::from_rfc3339(text).unwrap().to_string(), canonical, "{text}");
         }
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in [
-            "",
-            "yesterday",
-            "2026-11-23",
-            "1969-12-31T23:59:59Z",
-            "2026-13-01T00:00:00Z",
-        ] {
+        for text in ["", "yesterday", "2026-11-23", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"]
+        {
             assert!(Timestamp::from_rfc3339(text).is_err(), "{text}");
         }
-        assert!(
-            "2026-11-23T09:00:00Z".parse::<Timestamp>().is_err(),
-            "not the canonical text"
-        );
+        assert!("2026-11-23T09:00:00Z".parse::<Timestamp>().is_err(), "not the canonical text");
         assert_eq!(Timestamp::from_micros(-1), None);
         assert_eq!(Timestamp::from_micros(LATEST_US + 1), None);
     }

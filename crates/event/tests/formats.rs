@@ -36,10 +36,7 @@ fn erased(record: &Record) -> Record {
         Body::Open(open) => commit(open),
         Body::Erased(commitment) => *commitment,
     };
-    Record {
-        body: Body::Erased(commitment),
-        ..record.clone()
-    }
+    Record { body: Body::Erased(commitment), ..record.clone() }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -54,20 +51,11 @@ fn golden_binary_form() {
 
 #[test]
 fn golden_line() {
-    let entry = Entry {
-        offset: 12,
-        content: Ok(sample()),
-    };
+    let entry = Entry { offset: 12, content: Ok(sample()) };
     expect![[r#"{"specversion":"1.0","id":"019357a0-0000-7000-8000-000000000001","source":"files/local","type":"dev.annals.entity.gone.v1","subject":"component:default/a","time":"2025-11-24T16:00:00.000000Z","datacontenttype":"application/json","recordedtime":"2025-11-24T16:00:00.123456Z","causationid":"00000000-0000-0000-0000-000000000007","authid":"ci","epoch":"00000000000000000003","sequence":"00000000000000000300","sourcepointer":"catalog/a.yaml#0","salt":"abababababababababababababababab","offset":"00000000000000000012","data":{"scope":"s"}}"#]].assert_eq(&write_line(&entry));
-    let entry = Entry {
-        offset: 12,
-        content: Ok(erased(&sample())),
-    };
+    let entry = Entry { offset: 12, content: Ok(erased(&sample())) };
     expect![[r#"{"specversion":"1.0","id":"019357a0-0000-7000-8000-000000000001","source":"files/local","type":"dev.annals.entity.gone.v1","time":"2025-11-24T16:00:00.000000Z","recordedtime":"2025-11-24T16:00:00.123456Z","causationid":"00000000-0000-0000-0000-000000000007","epoch":"00000000000000000003","sequence":"00000000000000000300","commitment":"b271de6aaa0d75b87cb3b5ee11e2d5bbb253182e7bcff16b3b2971697b177a2c","offset":"00000000000000000012"}"#]].assert_eq(&write_line(&entry));
-    let entry = Entry {
-        offset: 13,
-        content: Err(Bytes::from_static(b"\0garbage")),
-    };
+    let entry = Entry { offset: 13, content: Err(Bytes::from_static(b"\0garbage")) };
     expect![[r#"{"unreadable":"AGdhcmJhZ2U=","offset":"00000000000000000013"}"#]]
         .assert_eq(&write_line(&entry));
 }
@@ -88,11 +76,7 @@ fn every_schema_is_written_down() {
         expect_file![format!("../schemas/{}.json", kind.as_str())].assert_eq(&schema);
     }
     let written = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
-    assert_eq!(
-        written.count(),
-        Kind::ALL.len(),
-        "a schema of a type that is no more"
-    );
+    assert_eq!(written.count(), Kind::ALL.len(), "a schema of a type that is no more");
 }
 
 /// One event of each type, as its data stands in a log.
@@ -101,14 +85,8 @@ const EVENTS: &[(Kind, &str)] = &[
         Kind::LogCreated,
         r#"{"log":"4f1c0a9be2d34411","origin":"catalog.example.org","codec":1,"hashes":"sha256-blake3-v1"}"#,
     ),
-    (
-        Kind::KeyRotated,
-        r#"{"key":"catalog.example.org+01+AAAA","signature":"AAAA"}"#,
-    ),
-    (
-        Kind::PolicySet,
-        r#"{"kinds":[{"kind":"Robot"}],"orphans":"withdraw"}"#,
-    ),
+    (Kind::KeyRotated, r#"{"key":"catalog.example.org+01+AAAA","signature":"AAAA"}"#),
+    (Kind::PolicySet, r#"{"kinds":[{"kind":"Robot"}],"orphans":"withdraw"}"#),
     (Kind::FoldAdopted, r#"{"version":1}"#),
     (
         Kind::LogAttested,
@@ -122,14 +100,8 @@ const EVENTS: &[(Kind, &str)] = &[
         Kind::ScopeVerified,
         r#"{"scope":"files/local/a.yaml","snapshot":{"id":"00000000-0000-0000-0000-000000000007","compared":12},"seen":3,"refused":1,"digest":"00"}"#,
     ),
-    (
-        Kind::ScopeRetired,
-        r#"{"scope":"files/local/a.yaml","why":"the file is gone"}"#,
-    ),
-    (
-        Kind::WithdrawalApproved,
-        r#"{"scope":"files/local/a.yaml","at_most":40}"#,
-    ),
+    (Kind::ScopeRetired, r#"{"scope":"files/local/a.yaml","why":"the file is gone"}"#),
+    (Kind::WithdrawalApproved, r#"{"scope":"files/local/a.yaml","at_most":40}"#),
     (
         Kind::EntitySeen,
         r#"{"scope":"s","snapshot":{"id":"00000000-0000-0000-0000-000000000007","compared":0},"entity":{"kind": "Component"}}"#,
@@ -140,10 +112,7 @@ const EVENTS: &[(Kind, &str)] = &[
         r#"{"scope":"s","fingerprint":"00","error":{"name":"InputError","message":"no"}}"#,
     ),
     (Kind::EntityRemoved, r#"{"why":"a mistake"}"#),
-    (
-        Kind::AspectObserved,
-        r#"{"aspect":"kubernetes/prod","value":{"ready":1}}"#,
-    ),
+    (Kind::AspectObserved, r#"{"aspect":"kubernetes/prod","value":{"ready":1}}"#),
     (Kind::AspectEnded, r#"{"aspect":"kubernetes/prod"}"#),
     (
         Kind::ActivityRecorded,
@@ -157,19 +126,10 @@ const EVENTS: &[(Kind, &str)] = &[
         Kind::LocationUpdated,
         r#"{"id":"00000000-0000-0000-0000-000000000007","type":"url","target":"https://example.org/b.yaml"}"#,
     ),
-    (
-        Kind::LocationRemoved,
-        r#"{"id":"00000000-0000-0000-0000-000000000007"}"#,
-    ),
-    (
-        Kind::RefreshAsked,
-        r#"{"target":"url:https://example.org/a.yaml"}"#,
-    ),
+    (Kind::LocationRemoved, r#"{"id":"00000000-0000-0000-0000-000000000007"}"#),
+    (Kind::RefreshAsked, r#"{"target":"url:https://example.org/a.yaml"}"#),
     (Kind::EpochBegun, r#"{"node":"n1","version":"0.1.0"}"#),
-    (
-        Kind::ConnectorChanged,
-        r#"{"state":"held","scope":"s","why":"too many","withdrawals":30}"#,
-    ),
+    (Kind::ConnectorChanged, r#"{"state":"held","scope":"s","why":"too many","withdrawals":30}"#),
     (Kind::CursorReached, r#"{"cursor":"2026"}"#),
 ];
 
@@ -196,10 +156,7 @@ fn every_event_reads_as_it_is_written_and_follows_its_schema() {
         jsonschema::validate(&schema, &value).unwrap_or_else(|error| panic!("{data}: {error}"));
         let with_more = data.replacen('{', r#"{"more":1,"#, 1);
         let strict = serde_json::from_str(&with_more).unwrap();
-        assert!(
-            !jsonschema::is_valid(&schema, &strict),
-            "{kind:?} takes unknown members"
-        );
+        assert!(!jsonschema::is_valid(&schema, &strict), "{kind:?} takes unknown members");
     }
 }
 
@@ -209,17 +166,9 @@ fn what_is_no_event_is_told_apart() {
         ("dev.annals.entity.seen.v2", "{}", "Newer"),
         ("dev.annals.entity.vanished.v1", "{}", "Newer"),
         ("org.example.other", "{}", "Foreign"),
-        (
-            "dev.annals.entity.gone.v1",
-            r#"{"scope":"s","more":1}"#,
-            "Data",
-        ),
+        ("dev.annals.entity.gone.v1", r#"{"scope":"s","more":1}"#, "Data"),
         ("dev.annals.entity.gone.v1", r#"{"scope":""}"#, "Data"),
-        (
-            "dev.annals.entity.seen.v1",
-            r#"{"scope":"s","entity":[]}"#,
-            "Data",
-        ),
+        ("dev.annals.entity.seen.v1", r#"{"scope":"s","entity":[]}"#, "Data"),
         ("dev.annals.entity.gone.v1", "not JSON", "Data"),
     ] {
         let record = with_data(kind, data);
@@ -236,31 +185,16 @@ fn what_is_no_event_is_told_apart() {
 
 #[test]
 fn lines_that_are_no_records_are_refused_with_their_reason() {
-    let good = write_line(&Entry {
-        offset: 12,
-        content: Ok(sample()),
-    });
+    let good = write_line(&Entry { offset: 12, content: Ok(sample()) });
     assert!(read_line(&good).is_ok());
     for (from, to, expected) in [
-        (
-            "\"specversion\":\"1.0\"",
-            "\"specversion\":\"0.3\"",
-            "specversion",
-        ),
+        ("\"specversion\":\"1.0\"", "\"specversion\":\"0.3\"", "specversion"),
         ("\"epoch\":\"0000", "\"epoch\":\"", "epoch"),
         ("\"salt\":\"ab", "\"salt\":\"AB", "salt"),
         ("\"id\":\"0193", "\"id\":\"X193", "id"),
-        (
-            "\"recordedtime\":\"2025-11-24T16:00:00.123456Z\"",
-            "\"recordedtime\":\"now\"",
-            "time",
-        ),
+        ("\"recordedtime\":\"2025-11-24T16:00:00.123456Z\"", "\"recordedtime\":\"now\"", "time"),
         ("\"data\":{", "\"more\":{", "CloudEvent"),
-        (
-            "\"source\":\"files/local\"",
-            "\"source\":\"files local\"",
-            "form",
-        ),
+        ("\"source\":\"files/local\"", "\"source\":\"files local\"", "form"),
         ("application/json", "text/plain", "datacontenttype"),
     ] {
         let bad = good.replacen(from, to, 1);
@@ -272,10 +206,7 @@ fn lines_that_are_no_records_are_refused_with_their_reason() {
             text += &format!(": {inner}");
             source = inner.source();
         }
-        assert!(
-            text.contains(expected),
-            "{text} does not speak of {expected}"
-        );
+        assert!(text.contains(expected), "{text} does not speak of {expected}");
     }
 }
 

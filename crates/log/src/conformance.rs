@@ -41,31 +41,13 @@ type Check = fn(&dyn Bench);
 /// The laws by their names, each with its check.
 pub const LAWS: &[(&str, Check)] = &[
     ("offsets begin at 0 and have no gaps", offsets_have_no_gaps),
-    (
-        "appends of many threads do not mix, and all are there",
-        appends_do_not_mix,
-    ),
+    ("appends of many threads do not mix, and all are there", appends_do_not_mix),
     ("contents come back byte for byte", contents_come_back),
-    (
-        "what was acknowledged survives a crash at the same offset",
-        acknowledged_survives,
-    ),
-    (
-        "a read keeps to its budget and always gets on",
-        reads_keep_to_their_budget,
-    ),
-    (
-        "reading at the end and beyond gives nothing",
-        nothing_beyond_the_end,
-    ),
-    (
-        "too large an entry is refused, and nothing of its append is kept",
-        too_large_is_refused,
-    ),
-    (
-        "waiting ends with the next append, or with its time",
-        waiting_ends,
-    ),
+    ("what was acknowledged survives a crash at the same offset", acknowledged_survives),
+    ("a read keeps to its budget and always gets on", reads_keep_to_their_budget),
+    ("reading at the end and beyond gives nothing", nothing_beyond_the_end),
+    ("too large an entry is refused, and nothing of its append is kept", too_large_is_refused),
+    ("waiting ends with the next append, or with its time", waiting_ends),
 ];
 
 /// A record that tells its own number.
@@ -106,21 +88,9 @@ pub fn read_all(log: &dyn Log) -> Vec<Content> {
     let mut all = Vec::new();
     loop {
         let from = all.len() as u64;
-        let entries = log
-            .read(
-                from,
-                Budget {
-                    entries: 7,
-                    bytes: 1 << 20,
-                },
-            )
-            .expect("a read");
+        let entries = log.read(from, Budget { entries: 7, bytes: 1 << 20 }).expect("a read");
         if entries.is_empty() {
-            assert_eq!(
-                from,
-                log.end().expect("the end"),
-                "everything below the end can be read"
-            );
+            assert_eq!(from, log.end().expect("the end"), "everything below the end can be read");
             return all;
         }
         for (expected, entry) in (from..).zip(entries) {
@@ -142,11 +112,7 @@ fn offsets_have_no_gaps(bench: &dyn Bench) {
         assert_eq!(log.end().expect("the end"), next);
     }
     let numbers: Vec<_> = read_all(&*log).iter().map(number_of).collect();
-    assert_eq!(
-        numbers,
-        (0..next).collect::<Vec<_>>(),
-        "records stand in the order of appending"
-    );
+    assert_eq!(numbers, (0..next).collect::<Vec<_>>(), "records stand in the order of appending");
 }
 
 fn appends_do_not_mix(bench: &dyn Bench) {
@@ -162,10 +128,7 @@ fn appends_do_not_mix(bench: &dyn Bench) {
                     let base = (thread * APPENDS + append) * EACH;
                     let contents: Vec<_> = (base..base + EACH).map(record).collect();
                     let first = log.append(&contents).expect("an append");
-                    let budget = Budget {
-                        entries: 3,
-                        bytes: 1 << 20,
-                    };
+                    let budget = Budget { entries: 3, bytes: 1 << 20 };
                     let read = log.read(first, budget).expect("a read");
                     let read: Vec<_> = read.iter().map(|entry| number_of(&entry.content)).collect();
                     assert_eq!(read, (base..base + EACH).collect::<Vec<_>>());
@@ -224,11 +187,7 @@ fn reads_keep_to_their_budget(bench: &dyn Bench) {
     for (entries, bytes, at_most) in [(1, 1 << 20, 1), (10, 1 << 20, 10), (100, 1, 1), (0, 0, 1)] {
         let read = log.read(20, Budget { entries, bytes }).expect("a read");
         assert!(!read.is_empty(), "a read always gets on");
-        assert!(
-            read.len() <= at_most,
-            "{} entries for a budget of {entries}, {bytes}",
-            read.len()
-        );
+        assert!(read.len() <= at_most, "{} entries for a budget of {entries}, {bytes}", read.len());
         assert_eq!(read[0].offset, 20);
     }
 }
@@ -264,8 +223,5 @@ fn waiting_ends(bench: &dyn Bench) {
         log.append(&[record(1)]).expect("an append");
         assert_eq!(waiting.join().expect("the waiting thread"), 2);
     });
-    assert!(
-        begun.elapsed() < Duration::from_mins(5),
-        "a wait did not end with the append"
-    );
+    assert!(begun.elapsed() < Duration::from_mins(5), "a wait did not end with the append");
 }

@@ -45,10 +45,7 @@ pub struct EmbeddedOptions {
 
 impl Default for EmbeddedOptions {
     fn default() -> Self {
-        Self {
-            write_buffer_bytes: 32 * 1024 * 1024,
-            cache_bytes: 16 * 1024 * 1024,
-        }
+        Self { write_buffer_bytes: 32 * 1024 * 1024, cache_bytes: 16 * 1024 * 1024 }
     }
 }
 
@@ -94,11 +91,7 @@ impl EmbeddedLog {
             db,
             path: path.to_owned(),
             watermark,
-            state: Mutex::new(State {
-                next: durable,
-                durable,
-                ..State::default()
-            }),
+            state: Mutex::new(State { next: durable, durable, ..State::default() }),
             changed: Condvar::new(),
         };
         log.check_format()?;
@@ -106,10 +99,7 @@ impl EmbeddedLog {
     }
 
     fn check_format(&self) -> Result<(), Error> {
-        let stored = self
-            .db
-            .get(FORMAT_KEY)
-            .map_err(|source| self.storage("be read", source))?;
+        let stored = self.db.get(FORMAT_KEY).map_err(|source| self.storage("be read", source))?;
         let Some(stored) = stored else {
             return self
                 .db
@@ -117,16 +107,9 @@ impl EmbeddedLog {
                 .and_then(|()| self.db.flush_wal(true))
                 .map_err(|source| self.storage("be written", source));
         };
-        let found = stored
-            .as_slice()
-            .try_into()
-            .map_or(u32::MAX, u32::from_be_bytes);
+        let found = stored.as_slice().try_into().map_or(u32::MAX, u32::from_be_bytes);
         if found > FORMAT {
-            return Err(Error::Newer {
-                path: self.path.clone(),
-                found,
-                known: FORMAT,
-            });
+            return Err(Error::Newer { path: self.path.clone(), found, known: FORMAT });
         }
         Ok(())
     }
@@ -135,24 +118,16 @@ impl EmbeddedLog {
     fn write(&self, first: Offset, frames: &[Bytes]) -> Result<(), Error> {
         let mut batch = WriteBatch::default();
         for (offset, frame) in (first..).zip(frames) {
-            let offset = if planted("log-swaps-writes") {
-                offset ^ 1
-            } else {
-                offset
-            };
+            let offset = if planted("log-swaps-writes") { offset ^ 1 } else { offset };
             batch.put(key(offset), frame);
         }
         // The write-ahead log is flushed by hand: until then the group is in this process's memory
         // only, and `flush_wal(true)` both writes and syncs it.
-        self.db
-            .write(batch)
-            .map_err(|source| self.storage("be written", source))?;
+        self.db.write(batch).map_err(|source| self.storage("be written", source))?;
         if planted("log-skips-sync") {
             return Ok(());
         }
-        self.db
-            .flush_wal(true)
-            .map_err(|source| self.storage("be synced", source))
+        self.db.flush_wal(true).map_err(|source| self.storage("be synced", source))
     }
 
     fn storage(&self, step: &'static str, source: rocksdb::Error) -> Error {
@@ -181,9 +156,7 @@ impl EmbeddedLog {
 impl Log for EmbeddedLog {
     fn append(&self, contents: &[Content]) -> Result<Offset, Error> {
         let frames: Vec<Bytes> = contents.iter().map(write_frame).collect();
-        frames
-            .iter()
-            .try_for_each(|frame| check_size(frame.len()))?;
+        frames.iter().try_for_each(|frame| check_size(frame.len()))?;
         let mut state = self.state.lock();
         let first = state.next;
         let end = first + frames.len() as Offset;
@@ -191,9 +164,7 @@ impl Log for EmbeddedLog {
         state.pending.extend(frames);
         while state.durable < end {
             if state.failed {
-                return Err(Error::Closed {
-                    path: self.path.clone(),
-                });
+                return Err(Error::Closed { path: self.path.clone() });
             }
             if state.writing {
                 self.changed.wait(&mut state);
@@ -218,20 +189,14 @@ impl Log for EmbeddedLog {
         for (offset, item) in (from..end).zip(self.db.iterator_opt(mode, options)) {
             let (found, frame) = item.map_err(|source| self.storage("be read", source))?;
             if offset_of(&found) != Some(offset) {
-                return Err(Error::Damaged {
-                    offset,
-                    what: "it is missing".into(),
-                });
+                return Err(Error::Damaged { offset, what: "it is missing".into() });
             }
             bytes += frame.len();
             let content = read_frame(&Bytes::from(frame)).map_err(|error| match error {
                 FrameError::Record(event::CodecError::Newer { .. }) => {
                     Error::NewerRecord { offset }
                 }
-                error => Error::Damaged {
-                    offset,
-                    what: error.to_string(),
-                },
+                error => Error::Damaged { offset, what: error.to_string() },
             })?;
             entries.push(Entry { offset, content });
             if entries.len() >= budget.entries || bytes >= budget.bytes {
@@ -239,10 +204,7 @@ impl Log for EmbeddedLog {
             }
         }
         if entries.is_empty() && from < end {
-            return Err(Error::Damaged {
-                offset: from,
-                what: "it is missing".into(),
-            });
+            return Err(Error::Damaged { offset: from, what: "it is missing".into() });
         }
         Ok(entries)
     }
@@ -284,9 +246,7 @@ fn open_database(path: &Path, options: EmbeddedOptions) -> Result<DB, Error> {
 }
 
 fn find_end(db: &DB, path: &Path) -> Result<Offset, Error> {
-    let last = db
-        .iterator(IteratorMode::From(&key(Offset::MAX), Direction::Reverse))
-        .next();
+    let last = db.iterator(IteratorMode::From(&key(Offset::MAX), Direction::Reverse)).next();
     match last {
         None => Ok(0),
         Some(Err(source)) => Err(storage_error("be read", path, source)),
@@ -298,10 +258,7 @@ fn check_end(found: Offset, acknowledged: Offset) -> Result<(), Error> {
     if found < acknowledged {
         let lost = acknowledged - found;
         let what = format!("{lost} acknowledged records from there on can't be read");
-        return Err(Error::Damaged {
-            offset: found,
-            what,
-        });
+        return Err(Error::Damaged { offset: found, what });
     }
     Ok(())
 }
@@ -309,10 +266,7 @@ fn check_end(found: Offset, acknowledged: Offset) -> Result<(), Error> {
 /// Whether a log takes an entry whose frame has so many bytes.
 pub(crate) fn check_size(bytes: usize) -> Result<(), Error> {
     if bytes > RECORD_BYTES_MAX {
-        return Err(Error::TooLarge {
-            bytes,
-            limit: RECORD_BYTES_MAX,
-        });
+        return Err(Error::TooLarge { bytes, limit: RECORD_BYTES_MAX });
     }
     Ok(())
 }
@@ -359,11 +313,7 @@ fn storage_error(step: &'static str, path: &Path, source: rocksdb::Error) -> Err
     if text.contains("lock hold by current process") || text.contains("/LOCK: Resource") {
         return Error::Locked { path };
     }
-    Error::Storage {
-        step,
-        path,
-        source: Box::new(source),
-    }
+    Error::Storage { step, path, source: Box::new(source) }
 }
 
 #[cfg(test)]

@@ -80,10 +80,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self {
-            entries: 4096,
-            bytes: 16 * 1024 * 1024,
-        }
+        Self { entries: 4096, bytes: 16 * 1024 * 1024 }
     }
 }
 

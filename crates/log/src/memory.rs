@@ -48,10 +48,7 @@ impl Log for MemoryLog {
                 break;
             }
             bytes += size(content);
-            entries.push(Entry {
-                offset,
-                content: content.clone(),
-            });
+            entries.push(Entry { offset, content: content.clone() });
         }
         Ok(entries)
     }

@@ -6,9 +6,7 @@
 #[cfg(feature = "plant")]
 pub(crate) fn planted(fault: &str) -> bool {
     static NAME: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
-    NAME.get_or_init(|| std::env::var("ANNALS_PLANT").ok())
-        .as_deref()
-        == Some(fault)
+    NAME.get_or_init(|| std::env::var("ANNALS_PLANT").ok()).as_deref() == Some(fault)
 }
 
 #[cfg(not(feature = "plant"))]

@@ -18,12 +18,8 @@ pub(crate) struct Watermark {
 impl Watermark {
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join("DURABLE");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         Ok(Self { file })
     }
 

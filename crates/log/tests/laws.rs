@@ -31,10 +31,7 @@ struct Embedded {
 
 impl Embedded {
     fn new() -> Self {
-        Self {
-            root: tempfile::tempdir().unwrap(),
-            count: 0.into(),
-        }
+        Self { root: tempfile::tempdir().unwrap(), count: 0.into() }
     }
 
     fn folder(&self, number: usize) -> PathBuf {
@@ -42,9 +39,7 @@ impl Embedded {
     }
 
     fn next(&self) -> (usize, PathBuf) {
-        let number = self
-            .count
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         (number, self.folder(number))
     }
 }
@@ -100,10 +95,7 @@ fn planted_faults_are_found() {
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "the suite did not find {fault}");
-        let last = said
-            .lines()
-            .rfind(|line| line.starts_with("law: "))
-            .unwrap_or_default();
+        let last = said.lines().rfind(|line| line.starts_with("law: ")).unwrap_or_default();
         assert!(last.contains(law), "{fault} was found by: {last}\n{said}");
     }
 }
@@ -122,12 +114,9 @@ fn crashed(folder: &Path, records: u64) -> PathBuf {
     let kept = folder.with_extension("crashed");
     copy(folder, &kept);
     fs::write(kept.join("DURABLE"), acknowledged).unwrap();
-    let wal = fs::read_dir(&kept)
-        .unwrap()
-        .map(|file| file.unwrap().path());
+    let wal = fs::read_dir(&kept).unwrap().map(|file| file.unwrap().path());
     let wal = wal.filter(|path| path.extension().is_some_and(|end| end == "log"));
-    wal.max_by_key(|path| fs::metadata(path).unwrap().len())
-        .unwrap()
+    wal.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap()
 }
 
 /// Opens a copy of a crashed log whose write-ahead log was changed.
@@ -149,15 +138,9 @@ fn a_torn_tail_is_cut_and_the_log_goes_on() {
     let wal = crashed(&root.path().join("a"), 50);
     let expected: Vec<_> = (0..50).map(record).collect();
     // (bytes taken off the end, bytes at the end that are zeros then, zeros added)
-    for case in [
-        (1, 0, 0),
-        (7, 0, 0),
-        (8, 0, 0),
-        (500, 0, 0),
-        (0, 30, 0),
-        (0, 600, 40_000),
-        (90, 80, 9),
-    ] {
+    for case in
+        [(1, 0, 0), (7, 0, 0), (8, 0, 0), (500, 0, 0), (0, 30, 0), (0, 600, 40_000), (90, 80, 9)]
+    {
         let (cut, zeroed, added) = case;
         let log = reopened(&wal, &root.path().join(format!("{case:?}")), |bytes| {
             let length = bytes.len() - cut;
@@ -166,11 +149,7 @@ fn a_torn_tail_is_cut_and_the_log_goes_on() {
         });
         let log = log.unwrap_or_else(|error| panic!("{case:?}: {error:?}"));
         let left = read_all(&log);
-        assert!(
-            (40..50).contains(&left.len()),
-            "{case:?}: {} records are left",
-            left.len()
-        );
+        assert!((40..50).contains(&left.len()), "{case:?}: {} records are left", left.len());
         assert_eq!(left, expected[..left.len()], "{case:?}");
         assert_eq!(log.append(&[record(99)]).unwrap(), left.len() as u64);
         assert_eq!(read_all(&log).last(), Some(&record(99)));
@@ -182,22 +161,14 @@ fn a_log_that_lost_what_it_acknowledged_is_not_opened_and_not_changed() {
     let root = tempfile::tempdir().unwrap();
     let wal = crashed(&root.path().join("a"), 50);
     let length = fs::metadata(&wal).unwrap().len() as usize;
-    let cut = reopened(&wal, &root.path().join("cut"), |bytes| {
-        bytes.truncate(length / 2)
-    });
+    let cut = reopened(&wal, &root.path().join("cut"), |bytes| bytes.truncate(length / 2));
     assert!(matches!(cut.err(), Some(Error::Damaged { .. })));
     for at in (100..length * 3 / 4).step_by(length / 20) {
         let folder = root.path().join(format!("at{at}"));
         let result = reopened(&wal, &folder, |bytes| bytes[at] ^= 0x10);
-        assert!(
-            matches!(result.err(), Some(Error::Damaged { .. })),
-            "byte {at} of {length}"
-        );
+        assert!(matches!(result.err(), Some(Error::Damaged { .. })), "byte {at} of {length}");
         let again = open(&folder).err();
-        assert!(
-            matches!(again, Some(Error::Damaged { .. })),
-            "the first try changed the files"
-        );
+        assert!(matches!(again, Some(Error::Damaged { .. })), "the first try changed the files");
     }
 }
 
@@ -211,12 +182,5 @@ fn a_folder_in_use_or_of_a_later_version_is_refused() {
     let raw = rocksdb::DB::open_default(&path).unwrap();
     raw.put(b"\x00format", 2_u32.to_be_bytes()).unwrap();
     drop(raw);
-    assert!(matches!(
-        open(&path),
-        Err(Error::Newer {
-            found: 2,
-            known: 1,
-            ..
-        })
-    ));
+    assert!(matches!(open(&path), Err(Error::Newer { found: 2, known: 1, .. })));
 }

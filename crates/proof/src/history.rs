@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn golden_link() {
         let link = digest(7, 0, 1, &[(b"key", Some(b"row")), (b"gone", None)]);
-        expect!["5df614cf4589f52874e8a60c42056bc619e57dd4916d7f2ad7f5047edbcbf15d"].assert_eq(&link.to_string());
+        expect!["5df614cf4589f52874e8a60c42056bc619e57dd4916d7f2ad7f5047edbcbf15d"]
+            .assert_eq(&link.to_string());
     }
 
     #[test]

@@ -33,18 +33,14 @@ impl ElementHash {
     /// What an element's hash, already in this form, adds to the digest.
     fn stretch(self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        blake3::Hasher::new_keyed(&self.0)
-            .finalize_xof()
-            .fill(&mut bytes);
+        blake3::Hasher::new_keyed(&self.0).finalize_xof().fill(&mut bytes);
         bytes
     }
 }
 
 impl Default for StateDigest {
     fn default() -> Self {
-        Self {
-            lanes: Box::new([0; LANES]),
-        }
+        Self { lanes: Box::new([0; LANES]) }
     }
 }
 
@@ -66,10 +62,7 @@ impl StateDigest {
     /// The sums as bytes, to be stored.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.lanes
-            .iter()
-            .flat_map(|lane| lane.to_le_bytes())
-            .collect()
+        self.lanes.iter().flat_map(|lane| lane.to_le_bytes()).collect()
     }
 
     /// The sums from bytes; `None` if they are not so many.
@@ -115,11 +108,14 @@ mod tests {
     #[test]
     fn golden_digests() {
         let mut digest = StateDigest::default();
-        expect!["60d3e55022d38d6b65e70745266b1650721e2d6b39acd6e4883365b01db1ccdf"].assert_eq(&digest.to_string());
+        expect!["60d3e55022d38d6b65e70745266b1650721e2d6b39acd6e4883365b01db1ccdf"]
+            .assert_eq(&digest.to_string());
         digest.add(ElementHash::of(b"one"));
-        expect!["8cd924caa95b236f881d5e672c616c50aa0806411fb68c34eba8369459576894"].assert_eq(&digest.to_string());
+        expect!["8cd924caa95b236f881d5e672c616c50aa0806411fb68c34eba8369459576894"]
+            .assert_eq(&digest.to_string());
         digest.add(ElementHash::of(b"two"));
-        expect!["8e34717025afb3efb3c7dbfb25bd62964d282fb4096f088e6fc2e5a65646ef76"].assert_eq(&digest.to_string());
+        expect!["8e34717025afb3efb3c7dbfb25bd62964d282fb4096f088e6fc2e5a65646ef76"]
+            .assert_eq(&digest.to_string());
     }
 
     proptest! {

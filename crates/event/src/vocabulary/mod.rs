@@ -196,17 +196,10 @@ impl<'a> Event<'a> {
         let Some(kind) = Kind::from_name(name) else {
             let name = name.to_owned();
             let ours = name.starts_with(TYPE_PREFIX);
-            return Err(if ours {
-                Unfit::Newer { name }
-            } else {
-                Unfit::Foreign { name }
-            });
+            return Err(if ours { Unfit::Newer { name } } else { Unfit::Foreign { name } });
         };
         let open = record.open().ok_or(Unfit::Erased)?;
-        kind.read(&open.data).map_err(|source| Unfit::Data {
-            name: kind.as_str(),
-            source,
-        })
+        kind.read(&open.data).map_err(|source| Unfit::Data { name: kind.as_str(), source })
     }
 }
 

@@ -27,9 +27,7 @@ impl ScopeName {
         if fits && !text.chars().any(char::is_control) {
             Ok(Self(text.into()))
         } else {
-            Err(NameError {
-                found: text.chars().take(40).collect(),
-            })
+            Err(NameError { found: text.chars().take(40).collect() })
         }
     }
 
