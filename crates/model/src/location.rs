@@ -1,0 +1,288 @@
+//! Locations, `<type>:<target>`, and where their relative targets point to.
+//!
+//! Invariant: everything here is text; nothing is read, resolved against a disk, or fetched.
+
+use std::fmt;
+
+use url::Url;
+
+use crate::js;
+
+/// Where something is read from: a type such as `url` or `file`, and a target that the type
+/// understands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocationRef {
+    /// The type, such as `url`.
+    pub kind: String,
+    /// The target, such as `https://example.com/catalog-info.yaml`.
+    pub target: String,
+}
+
+/// Why a text is no location. The words are Backstage's; texts in them are shortened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LocationError {
+    /// No colon, or nothing on one of its sides.
+    #[error(
+        "Unable to parse location ref '{text}', expected '<type>:<target>', e.g. 'url:https://host/path'"
+    )]
+    Malformed {
+        /// The text.
+        text: String,
+    },
+    /// A URL without `url:` before it.
+    #[error("Invalid location ref '{text}', please prefix it with 'url:', e.g. 'url:{text}'")]
+    PlainUrl {
+        /// The text.
+        text: String,
+    },
+    /// A target that a browser would run.
+    #[error("Invalid location ref '{text}', target is a javascript: URL")]
+    Script {
+        /// The text.
+        text: String,
+    },
+}
+
+impl LocationRef {
+    /// Reads `<type>:<target>`, split at the first colon, as `parseLocationRef` does.
+    ///
+    /// # Errors
+    /// [`LocationError`].
+    pub fn parse(text: &str) -> Result<Self, LocationError> {
+        let quoted = || js::shorten(text, 100).into_owned();
+        let (kind, target) = text
+            .split_once(':')
+            .map(|(kind, target)| (js::trim(kind), js::trim(target)))
+            .filter(|(kind, target)| !kind.is_empty() && !target.is_empty())
+            .ok_or_else(|| LocationError::Malformed { text: quoted() })?;
+        if matches!(kind, "http" | "https") {
+            return Err(LocationError::PlainUrl { text: quoted() });
+        }
+        if is_script(target) {
+            return Err(LocationError::Script { text: quoted() });
+        }
+        Ok(Self { kind: kind.to_owned(), target: target.to_owned() })
+    }
+}
+
+impl fmt::Display for LocationRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.target)
+    }
+}
+
+/// Whether a browser would take a text for a `javascript:` URL: white space and control characters
+/// may stand before it, line breaks and tabs between its letters. Such values of the annotations
+/// `view-url` and `edit-url` are not shown either.
+#[must_use]
+pub fn is_script(text: &str) -> bool {
+    let mut letters =
+        text.trim_start_matches(|c| c <= ' ').chars().filter(|c| !matches!(c, '\r' | '\n' | '\t'));
+    "javascript:".chars().all(|expected| {
+        letters.next().is_some_and(|letter| letter.to_ascii_lowercase() == expected)
+    })
+}
+
+/// Where a target of a Location entity points to, seen from the location that the entity was read
+/// from: `toAbsoluteUrl` of `@backstage/plugin-catalog-backend` 4.0.0. A target of another type, or
+/// one that cannot be resolved, is left as it is.
+///
+/// - `file`: a target that starts with a dot is joined to the folder of the base, with `/`;
+/// - `url`: see [`resolve_url`].
+#[must_use]
+pub fn resolve_target(
+    base: &LocationRef,
+    kind: &str,
+    target: &str,
+    github_hosts: &[&str],
+) -> String {
+    let resolved = match kind {
+        _ if kind != base.kind => None,
+        "file" if target.starts_with('.') => Some(join(folder(&base.target), target)),
+        "url" => resolve_url(&base.target, target, github_hosts),
+        _ => None,
+    };
+    resolved.unwrap_or_else(|| target.to_owned())
+}
+
+/// Resolves a URL against that of the file in which it stands, as Backstage's SCM integrations do;
+/// `None` if that gives no URL.
+///
+/// A whole URL is left as it is. Anything else is joined as RFC 3986 says and takes the query of
+/// the base. On GitHub and GitLab, `/path` starts at the root of the repository. On GitHub the result
+/// is a `tree` URL, whatever the base is; `github_hosts` names the hosts that are GitHub, such as
+/// [`GITHUB_HOSTS`].
+///
+/// Not understood: Azure's `?path=`, and the root of a repository on other hosts.
+#[must_use]
+pub fn resolve_url(base: &str, url: &str, github_hosts: &[&str]) -> Option<String> {
+    if Url::parse(url).is_ok() {
+        return Some(url.to_owned());
+    }
+    let base = Url::parse(base).ok()?;
+    let is_github = base.host_str().is_some_and(|host| github_hosts.contains(&host));
+    let root = url.strip_prefix('/').and_then(|rest| {
+        let path = base.path();
+        let root = match (is_github, github_view(path, &["blob", "tree", "edit", "raw"])) {
+            (true, Some(view)) => &path[..view.revision_end],
+            (true, None) => path.trim_end_matches('/'),
+            (false, _) => &path[..gitlab_view(path)?.revision_end],
+        };
+        Some(format!("{root}/{rest}"))
+    });
+    let mut joined = match root {
+        Some(path) => {
+            let mut joined = base.clone();
+            joined.set_path(&path);
+            joined
+        }
+        None => base.join(url).ok()?,
+    };
+    joined.set_query(base.query());
+    if is_github && let Some(view) = github_view(joined.path(), &["blob", "tree", "edit"]) {
+        let path = joined.path();
+        let tree = format!("{}tree{}", &path[..view.view_start], &path[view.view_end..]);
+        joined.set_path(&tree);
+    }
+    Some(joined.into())
+}
+
+/// The hosts that are GitHub where nothing else is configured.
+pub const GITHUB_HOSTS: &[&str] = &["github.com"];
+
+/// Where the parts of `…/blob/revision/path` stand in the path of a URL, in bytes.
+struct View {
+    view_start: usize,
+    view_end: usize,
+    revision_end: usize,
+}
+
+/// `/owner/name/blob/revision/path`
+fn github_view(path: &str, views: &[&str]) -> Option<View> {
+    let (third, _) = path.match_indices('/').nth(2)?;
+    view_at(path, third + 1, views)
+}
+
+/// `/group/name/-/blob/revision/path`
+fn gitlab_view(path: &str) -> Option<View> {
+    view_at(path, path.find("/-/")? + 3, &["blob", "tree", "edit", "raw"])
+}
+
+fn view_at(path: &str, view_start: usize, views: &[&str]) -> Option<View> {
+    let rest = &path[view_start..];
+    let view = views
+        .iter()
+        .find(|view| rest.strip_prefix(**view).is_some_and(|rest| rest.starts_with('/')))?;
+    let view_end = view_start + view.len();
+    let revision = &path[view_end + 1..];
+    let revision_end = view_end + 1 + revision.find('/').unwrap_or(revision.len());
+    Some(View { view_start, view_end, revision_end })
+}
+
+/// The folder of a file's path: `path.dirname` of Node.
+fn folder(path: &str) -> &str {
+    let trimmed = path.trim_end_matches('/');
+    match trimmed.rfind('/') {
+        _ if trimmed.is_empty() && !path.is_empty() => "/",
+        None => ".",
+        Some(0) => "/",
+        Some(index) => trimmed[..index].trim_end_matches('/'),
+    }
+}
+
+/// `path.join` of Node, on a system with `/`: `.`, `..` and doubled slashes are taken out, and a
+/// slash at the end is kept.
+fn join(folder: &str, path: &str) -> String {
+    let whole = format!("{folder}/{path}");
+    let is_absolute = whole.starts_with('/');
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in whole.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." if segments.last().is_some_and(|last| *last != "..") => {
+                segments.pop();
+            }
+            ".." if is_absolute => {}
+            segment => segments.push(segment),
+        }
+    }
+    let mut joined = segments.join("/");
+    if whole.ends_with('/') && !joined.is_empty() {
+        joined.push('/');
+    }
+    match (is_absolute, joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) if whole.ends_with('/') => "./".to_owned(),
+        (false, true) => ".".to_owned(),
+        (false, false) => joined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations() {
+        for (text, expected) in [
+            ("url:https://x/y", Ok("url|https://x/y")),
+            (" file : ./a:b ", Ok("file|./a:b")),
+            ("https://x", Err("please prefix it with 'url:', e.g. 'url:https://x'")),
+            ("x", Err("expected '<type>:<target>'")),
+            (":x", Err("expected '<type>:<target>'")),
+            ("url: ", Err("expected '<type>:<target>'")),
+            ("url:java\nscript:x", Err("target is a javascript: URL")),
+        ] {
+            match (LocationRef::parse(text), expected) {
+                (Ok(location), Ok(expected)) => {
+                    assert_eq!(format!("{}|{}", location.kind, location.target), expected);
+                    assert_eq!(LocationRef::parse(&location.to_string()), Ok(location));
+                }
+                (Err(error), Err(expected)) => {
+                    assert!(error.to_string().contains(expected), "{error}");
+                }
+                (actual, _) => panic!("{text:?}: {actual:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn scripts() {
+        for (text, expected) in [
+            ("javascript:alert(1)", true),
+            ("\u{1} JaVa\tScript\r\n:x", true),
+            ("javascript", false),
+            ("java script:x", false),
+            ("https://x/javascript:y", false),
+        ] {
+            assert_eq!(is_script(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn relative_targets() {
+        let github = "https://github.com/o/r/blob/main/dir/a.yaml";
+        for (kind, base, target, expected) in [
+            ("file", "/data/a/all.yaml", "./b.yaml", "/data/a/b.yaml"),
+            ("file", "/data/a/all.yaml", "../../../b.yaml", "/b.yaml"),
+            ("file", "a/all.yaml", "../../b/", "../b/"),
+            ("file", "all.yaml", ".", "."),
+            ("file", "/data/all.yaml", "b.yaml", "b.yaml"),
+            ("url", "https://x/a/all.yaml", "./b.yaml", "https://x/a/b.yaml"),
+            ("url", "https://x/a/all.yaml?ref=1", "b.yaml", "https://x/a/b.yaml?ref=1"),
+            ("url", github, "./b.yaml", "https://github.com/o/r/tree/main/dir/b.yaml"),
+            ("url", github, "/b.yaml", "https://github.com/o/r/tree/main/b.yaml"),
+            ("url", github, "https://else/b.yaml", "https://else/b.yaml"),
+            ("url", "no url", "./b.yaml", "./b.yaml"),
+            ("other", "x", "./b.yaml", "./b.yaml"),
+        ] {
+            let base = LocationRef { kind: kind.to_owned(), target: base.to_owned() };
+            assert_eq!(
+                resolve_target(&base, kind, target, GITHUB_HOSTS),
+                expected,
+                "{base} {target}"
+            );
+            assert_eq!(resolve_target(&base, "else", target, GITHUB_HOSTS), target);
+        }
+    }
+}
