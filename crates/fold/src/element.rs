@@ -1,0 +1,54 @@
+//! The elements of the state: what the state digest is the digest of.
+
+use crate::prior::Change;
+
+/// One element, as the bytes that are hashed.
+///
+/// They hold the salt of the record that made the element, so that a digest gives nothing away
+/// about what was erased, and nothing of a record's place in the log, so that duplicates and
+/// records of fenced epochs leave the digest as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element(pub Vec<u8>);
+
+/// The element that a row is; `None` for rows that are none, are taken away, or withdrawn.
+#[must_use]
+pub fn element_of(row: &Change) -> Option<Element> {
+    let mut out = Parts::default();
+    match row {
+        Change::Entity(id, Some(version)) if version.live => {
+            out.part(b"entity").part(&version.salt.0).number(id.0).number(version.holder.0);
+            out.part(&version.document);
+        }
+        Change::Standing((id, _, scope), Some(claim)) => {
+            out.part(b"claim").part(&claim.salt.0).number(id.0).number(scope.0);
+            out.part(&claim.document);
+        }
+        Change::Aspect((id, aspect, source), Some(row)) if !row.value.is_empty() => {
+            out.part(b"aspect").part(&row.salt.0).number(id.0);
+            out.part(aspect.as_bytes()).part(source.as_str().as_bytes());
+            out.part(row.value.as_bytes());
+        }
+        Change::Location(id, Some(row)) => {
+            out.part(b"location").part(&row.salt.0).part(id.as_bytes());
+            out.part(row.kind.as_bytes()).part(row.target.as_bytes());
+        }
+        _ => return None,
+    }
+    Some(Element(out.0))
+}
+
+/// Bytes with their lengths before them, so that no two lists of parts give the same bytes.
+#[derive(Default)]
+struct Parts(Vec<u8>);
+
+impl Parts {
+    fn part(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn number(&mut self, number: u32) -> &mut Self {
+        self.part(&number.to_be_bytes())
+    }
+}

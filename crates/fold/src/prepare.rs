@@ -1,0 +1,496 @@
+//! Reading a record, without any state but the policy: the part of folding that can be done ahead
+//! and on many cores.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use event::vocabulary::{
+    About, ConnectorState, EntityGone, EntityRefused, EntitySeen, Fault, PolicySet, ScopeName,
+    SnapshotMark,
+};
+use event::{
+    Body, Entry, Event, LogId, Offset, Record, RecordId, Salt, SourceName, Timestamp, Unfit,
+};
+use model::index::Terms;
+use model::location::LocationRef;
+use model::reference::EntityRef;
+use model::relations::Assertion;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::document::{uid_of, write};
+use crate::rows::{Cause, Policy};
+
+/// A record that was read, and what was computed from it alone.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Where it stands.
+    pub offset: Offset,
+    /// Its attributes; where it is no record, how many bytes stand there.
+    pub stamp: Result<Stamp, u64>,
+    /// What it says.
+    pub act: Act,
+    /// What it was read under.
+    pub under: Under,
+}
+
+/// What reading a record depends on beside the record. Where it turns out to be another by the
+/// time the record is folded, it is read again.
+#[derive(Clone, Debug, Default)]
+pub struct Under {
+    /// The log's id, once that is known.
+    pub log: Option<LogId>,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+}
+
+impl Under {
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.log == other.log && self.policy.at == other.policy.at
+    }
+}
+
+/// The attributes of a record that rows speak of.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// Its id.
+    pub id: RecordId,
+    /// Its type's number; 0 for one that is not of the vocabulary.
+    pub kind: u8,
+    /// Its source.
+    pub source: SourceName,
+    /// When it happened.
+    pub time: Option<Timestamp>,
+    /// When it was appended.
+    pub recorded: Timestamp,
+    /// The source's epoch.
+    pub epoch: u64,
+    /// Its number in the epoch.
+    pub sequence: u64,
+    /// Its salt; zeros once it is erased.
+    pub salt: Salt,
+    /// Who.
+    pub author: Option<Box<str>>,
+    /// Where in the source.
+    pub pointer: Option<Box<str>>,
+}
+
+impl Stamp {
+    fn new(record: &Record) -> Self {
+        let open = record.open();
+        Self {
+            id: record.id,
+            kind: event::Kind::from_name(&record.kind).map_or(0, event::Kind::code),
+            source: record.source.clone(),
+            time: record.time,
+            recorded: record.recorded,
+            epoch: record.epoch,
+            sequence: record.sequence,
+            salt: open.map(|open| open.salt).unwrap_or_default(),
+            author: open.and_then(|open| open.author.clone()),
+            pointer: open.and_then(|open| open.pointer.clone()),
+        }
+    }
+
+    pub(crate) fn cause(&self, scope: Option<crate::ids::ScopeId>) -> Cause {
+        Cause {
+            record: self.id,
+            kind: self.kind,
+            source: self.source.clone(),
+            scope,
+            author: self.author.clone(),
+            pointer: self.pointer.clone(),
+            recorded: self.recorded,
+            time: self.time,
+        }
+    }
+}
+
+/// What a record says.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// `log.created`
+    Created(event::vocabulary::LogCreated),
+    /// `key.rotated`
+    KeyRotated(event::vocabulary::KeyRotated),
+    /// `policy.set`
+    PolicySet(PolicySet),
+    /// `fold.adopted`
+    Adopted {
+        /// The version of the rules.
+        version: u32,
+    },
+    /// `log.attested` and `log.erased`, which change no row.
+    Statement,
+    /// `scope.verified`
+    Verified(event::vocabulary::ScopeVerified),
+    /// `scope.retired`
+    Retired {
+        /// Which scope.
+        scope: ScopeName,
+    },
+    /// `withdrawal.approved`
+    Approved(event::vocabulary::WithdrawalApproved),
+    /// `entity.seen`
+    Seen {
+        /// Which scope.
+        scope: ScopeName,
+        /// The snapshot that it belongs to.
+        snapshot: Option<SnapshotMark>,
+        /// The document.
+        document: Arc<Document>,
+    },
+    /// `entity.gone`
+    Gone {
+        /// Which scope.
+        scope: ScopeName,
+        /// The snapshot that it belongs to.
+        snapshot: Option<SnapshotMark>,
+        /// The entity.
+        reference: Option<EntityRef>,
+        /// The item that has no reference.
+        item: Option<Box<str>>,
+    },
+    /// `entity.refused`
+    Refused {
+        /// Which scope.
+        scope: ScopeName,
+        /// The snapshot that it belongs to.
+        snapshot: Option<SnapshotMark>,
+        /// The entity.
+        reference: Option<EntityRef>,
+        /// The item that has no reference.
+        item: Option<Box<str>>,
+        /// The fingerprint of what was refused and why.
+        fingerprint: [u8; 32],
+        /// What is wrong.
+        fault: Fault,
+    },
+    /// `entity.removed`
+    Removed {
+        /// The entity.
+        reference: EntityRef,
+    },
+    /// `aspect.observed`, and `aspect.ended` with an empty value.
+    Aspect {
+        /// The entity.
+        reference: EntityRef,
+        /// The aspect's name.
+        aspect: Box<str>,
+        /// What is observed, as JSON.
+        value: Box<str>,
+    },
+    /// `activity.recorded`
+    Activity {
+        /// The entity, where the source knows it.
+        reference: Option<EntityRef>,
+        /// How to find it, where it does not.
+        about: Option<About>,
+        /// What.
+        activity: Box<str>,
+        /// The source's own id.
+        key: Box<str>,
+        /// What is known of it, as JSON.
+        value: Box<str>,
+    },
+    /// `location.registered` and `location.updated`
+    Location {
+        /// Its id.
+        id: Uuid,
+        /// `url` or `file`.
+        kind: Box<str>,
+        /// What is to be read.
+        target: Box<str>,
+    },
+    /// `location.removed`
+    LocationRemoved {
+        /// Its id.
+        id: Uuid,
+    },
+    /// `refresh.asked`
+    Refresh {
+        /// The entity, where one was named.
+        reference: Option<EntityRef>,
+        /// The target, where one was.
+        target: Option<Box<str>>,
+    },
+    /// `epoch.begun`
+    Begun {
+        /// The node.
+        node: Box<str>,
+    },
+    /// `connector.changed`
+    Condition {
+        /// What it is.
+        state: ConnectorState,
+        /// The scope that it is of.
+        scope: Option<ScopeName>,
+        /// Why.
+        why: Option<Box<str>>,
+        /// How many withdrawals are held.
+        withdrawals: Option<u64>,
+    },
+    /// `cursor.reached`
+    Cursor {
+        /// How far the source was read.
+        cursor: Box<str>,
+    },
+    /// An event whose data was erased.
+    Erased,
+    /// What can't be folded, and why.
+    Garbage(Box<str>),
+    /// One of ours that came later than this program.
+    Newer(Arc<Unfit>),
+}
+
+/// An entity's document, read.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The entity.
+    pub reference: EntityRef,
+    /// Its uid; nil before the log's id is known.
+    pub uid: Uuid,
+    /// Its content hash.
+    pub content: [u8; 32],
+    /// What it asserts.
+    pub assertions: Vec<Assertion>,
+    /// Its terms of the filter index.
+    pub terms: Arc<Terms>,
+    /// The targets that it wants read, as `type:target`, if it is a Location.
+    pub wants: Vec<Want>,
+    /// Whether it brought an etag of its own.
+    pub own_etag: bool,
+    /// The document as it is served while it has no faults.
+    pub served: Bytes,
+    /// As it stands in the record.
+    raw: Bytes,
+}
+
+/// A target that a Location entity wants read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Want {
+    /// The target, as `type:target`.
+    pub target: Box<str>,
+    /// Whether it is no fault when there is nothing.
+    pub optional: bool,
+}
+
+/// Reads what stands at a place of the log.
+#[must_use]
+pub fn prepare(entry: &Entry, under: &Under) -> Prepared {
+    let (stamp, act) = match &entry.content {
+        Err(bytes) => (Err(bytes.len() as u64), Act::Garbage("it is not a record".into())),
+        Ok(record) => (Ok(Stamp::new(record)), act_of(record, under)),
+    };
+    Prepared { offset: entry.offset, stamp, act, under: under.clone() }
+}
+
+impl Prepared {
+    /// The same record, read under what is in force now.
+    pub(crate) fn again(&self, under: &Under) -> Self {
+        let mut again = Self { under: under.clone(), ..self.clone() };
+        if let Act::Seen { scope, snapshot, document } = &self.act {
+            again.act = match Document::read(&document.raw, under) {
+                Ok(document) => Act::Seen {
+                    scope: scope.clone(),
+                    snapshot: *snapshot,
+                    document: Arc::new(document),
+                },
+                Err(why) => Act::Garbage(why.into()),
+            };
+        }
+        again
+    }
+}
+
+fn act_of(record: &Record, under: &Under) -> Act {
+    let event = match Event::of(record) {
+        Ok(event) => event,
+        Err(unfit @ Unfit::Newer { .. }) => return Act::Newer(Arc::new(unfit)),
+        Err(Unfit::Erased) => return Act::Erased,
+        Err(unfit @ Unfit::Data { .. }) => {
+            let why = std::error::Error::source(&unfit).map(ToString::to_string);
+            return Act::Garbage(format!("{unfit}: {}", why.unwrap_or_default()).into());
+        }
+        Err(unfit @ Unfit::Foreign { .. }) => return Act::Garbage(unfit.to_string().into()),
+    };
+    let Body::Open(open) = &record.body else {
+        return Act::Erased;
+    };
+    let subject = open.subject.as_deref();
+    read_event(event, subject, &open.data, under).unwrap_or_else(|why| Act::Garbage(why.into()))
+}
+
+fn read_event(
+    event: Event<'_>,
+    subject: Option<&str>,
+    data: &Bytes,
+    under: &Under,
+) -> Result<Act, String> {
+    Ok(match event {
+        Event::LogCreated(data) => Act::Created(data),
+        Event::KeyRotated(data) => Act::KeyRotated(data),
+        Event::PolicySet(data) => Act::PolicySet(data),
+        Event::FoldAdopted(data) => Act::Adopted { version: data.version },
+        Event::LogAttested(_) | Event::LogErased(_) => Act::Statement,
+        Event::ScopeVerified(data) => Act::Verified(data),
+        Event::ScopeRetired(data) => Act::Retired { scope: data.scope },
+        Event::WithdrawalApproved(data) => Act::Approved(data),
+        Event::EntitySeen(seen) => read_seen(seen, subject, data, under)?,
+        Event::EntityGone(gone) => read_gone(gone, subject)?,
+        Event::EntityRefused(refused) => read_refused(refused, subject)?,
+        Event::EntityRemoved(_) => Act::Removed { reference: reference(subject)? },
+        Event::AspectObserved(data) => Act::Aspect {
+            reference: reference(subject)?,
+            aspect: data.aspect.into(),
+            value: data.value.get().into(),
+        },
+        Event::AspectEnded(data) => Act::Aspect {
+            reference: reference(subject)?,
+            aspect: data.aspect.into(),
+            value: "".into(),
+        },
+        Event::ActivityRecorded(data) => Act::Activity {
+            reference: subject.map(|_| reference(subject)).transpose()?,
+            about: data.about,
+            activity: data.activity.into(),
+            key: data.key.into(),
+            value: data.value.get().into(),
+        },
+        Event::LocationRegistered(data) => {
+            Act::Location { id: data.id, kind: data.kind.into(), target: data.target.into() }
+        }
+        Event::LocationUpdated(data) => {
+            Act::Location { id: data.id, kind: data.kind.into(), target: data.target.into() }
+        }
+        Event::LocationRemoved(data) => Act::LocationRemoved { id: data.id },
+        Event::RefreshAsked(data) => Act::Refresh {
+            reference: subject.map(|_| reference(subject)).transpose()?,
+            target: data.target.map(Into::into),
+        },
+        Event::EpochBegun(data) => Act::Begun { node: data.node.into() },
+        Event::ConnectorChanged(data) => Act::Condition {
+            state: data.state,
+            scope: data.scope,
+            why: data.why.map(Into::into),
+            withdrawals: data.withdrawals,
+        },
+        Event::CursorReached(data) => Act::Cursor { cursor: data.cursor.into() },
+    })
+}
+
+fn read_seen(
+    seen: EntitySeen<'_>,
+    subject: Option<&str>,
+    data: &Bytes,
+    under: &Under,
+) -> Result<Act, String> {
+    let raw = data.slice_ref(seen.entity.get().as_bytes());
+    let document = Document::read(&raw, under)?;
+    if reference(subject)? != document.reference {
+        return Err(format!(
+            "its subject is not the reference of its document, {}",
+            document.reference
+        ));
+    }
+    Ok(Act::Seen { scope: seen.scope, snapshot: seen.snapshot, document: Arc::new(document) })
+}
+
+fn read_gone(gone: EntityGone, subject: Option<&str>) -> Result<Act, String> {
+    let reference = subject.map(|_| reference(subject)).transpose()?;
+    if reference.is_none() && gone.item.is_none() {
+        return Err("it names neither an entity nor an item".into());
+    }
+    let item = gone.item.map(Into::into);
+    Ok(Act::Gone { scope: gone.scope, snapshot: gone.snapshot, reference, item })
+}
+
+fn read_refused(refused: EntityRefused, subject: Option<&str>) -> Result<Act, String> {
+    let reference = subject.map(|_| reference(subject)).transpose()?;
+    if reference.is_none() && refused.item.is_none() {
+        return Err("it names neither an entity nor an item".into());
+    }
+    let fingerprint = data_encoding::HEXLOWER.decode(refused.fingerprint.as_bytes()).ok();
+    let fingerprint = fingerprint.and_then(|bytes| bytes.try_into().ok());
+    Ok(Act::Refused {
+        scope: refused.scope,
+        snapshot: refused.snapshot,
+        reference,
+        item: refused.item.map(Into::into),
+        fingerprint: fingerprint.ok_or("its fingerprint is not 64 hexadecimal digits")?,
+        fault: refused.error,
+    })
+}
+
+fn reference(subject: Option<&str>) -> Result<EntityRef, String> {
+    let text = subject.ok_or("it has no subject")?;
+    match EntityRef::canonical(text) {
+        Ok(reference) if reference.as_str() == text => Ok(reference),
+        Ok(_) => Err("its subject is not a reference in lower case".into()),
+        Err(error) => Err(format!("its subject is not a full reference: {error}")),
+    }
+}
+
+impl Document {
+    fn read(raw: &Bytes, under: &Under) -> Result<Self, String> {
+        let value: Value = serde_json::from_slice(raw)
+            .map_err(|error| format!("its document can't be read: {error}"))?;
+        let view = model::document::Document::new(&value);
+        let reference =
+            view.reference().map_err(|error| format!("its document has no reference: {error}"))?;
+        let kinds = &under.policy.kinds;
+        let assertions = model::relations::assertions(&value, kinds).map_err(|error| {
+            format!("its document refers to what can't be referred to: {error}")
+        })?;
+        let content = model::canonical::content_hash_under(&value, kinds);
+        let mut terms = Terms::default();
+        terms.fill(&value);
+        let wants = wants_of(&value);
+        let uid = under.log.map(|log| uid_of(log, &reference)).unwrap_or_default();
+        let (served, own_etag) = write(value, uid, &content);
+        Ok(Self {
+            reference,
+            uid,
+            content,
+            assertions,
+            terms: Arc::new(terms),
+            wants,
+            own_etag,
+            served,
+            raw: raw.clone(),
+        })
+    }
+}
+
+/// The targets that a Location entity wants read, sorted, each once.
+pub(crate) fn wants_of(document: &Value) -> Vec<Want> {
+    let view = model::document::Document::new(document);
+    if view.kind() != Some("Location") {
+        return Vec::new();
+    }
+    let (Some(spec), Some(base)) =
+        (view.spec(), view.annotation(model::document::ANNOTATION_LOCATION))
+    else {
+        return Vec::new();
+    };
+    let Ok(base) = LocationRef::parse(base) else {
+        return Vec::new();
+    };
+    let kind = spec.get("type").and_then(Value::as_str).unwrap_or(&base.kind);
+    let optional = spec.get("presence").and_then(Value::as_str) == Some("optional");
+    let one = spec.get("target").into_iter();
+    let many = spec.get("targets").and_then(Value::as_array).into_iter().flatten();
+    let mut wants: Vec<Want> = one
+        .chain(many)
+        .filter_map(Value::as_str)
+        .map(|target| {
+            let target =
+                model::location::resolve_target(&base, kind, target, model::location::GITHUB_HOSTS);
+            Want { target: format!("{kind}:{target}").into(), optional }
+        })
+        .filter(|want| want.target.len() <= 4096 && !want.target.contains('\0'))
+        .collect();
+    wants.sort_unstable();
+    wants.dedup_by(|a, b| a.target == b.target);
+    wants
+}

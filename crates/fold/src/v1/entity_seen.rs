@@ -1,0 +1,41 @@
+//! `entity.seen`: a scope shows a document.
+
+use event::vocabulary::{ScopeName, SnapshotMark};
+
+use crate::needs::Need;
+use crate::prepare::Document;
+use crate::prior::Change;
+use crate::rows::{Claim, Item};
+
+use super::claims::{self, Shown};
+use super::context::Context;
+
+pub(super) fn fold(
+    cx: &mut Context<'_>,
+    name: &ScopeName,
+    snapshot: Option<SnapshotMark>,
+    document: &Document,
+) -> Result<(), Need> {
+    let Some(mut scope) = cx.enter(name, snapshot)? else {
+        return Ok(());
+    };
+    let id = cx.name(&document.reference)?;
+    let known = claims::known(cx, scope.id, id)?;
+    let since = match known {
+        Some(claim) if claim.good => claim.since,
+        _ => cx.offset(),
+    };
+    let claim = Claim { hash: document.content, since, good: true, refused: false };
+    if known.is_none() {
+        scope.claims += 1;
+    }
+    if known.is_some_and(|claim| claim.refused) {
+        cx.put(Change::Refusal((scope.id, Item::Entity(id)), None));
+    }
+    if known != Some(claim) {
+        cx.put(Change::Claim((scope.id, id), Some(claim)));
+    }
+    claims::show(cx, id, scope.id, since, Shown::of(document))?;
+    cx.leave(name, scope);
+    Ok(())
+}

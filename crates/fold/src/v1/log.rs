@@ -1,0 +1,67 @@
+//! Events about the log itself.
+
+use std::sync::Arc;
+
+use event::vocabulary::{KeyRotated, LogCreated, PolicySet};
+use model::kinds::{CustomKind, Kinds};
+
+use crate::prior::Change;
+use crate::rows::{LogInfo, Policy, Rules};
+
+use super::context::Context;
+
+/// `log.created`: the first one counts.
+pub(super) fn created(cx: &mut Context<'_>, data: &LogCreated) {
+    if cx.prior.log().is_some() {
+        return;
+    }
+    let info = LogInfo {
+        id: data.log,
+        origin: data.origin.as_str().into(),
+        codec: data.codec,
+        hashes: data.hashes.as_str().into(),
+        key: data.key.as_deref().map(Into::into),
+    };
+    cx.put(Change::Log((), Some(Arc::new(info))));
+}
+
+/// `key.rotated`
+pub(super) fn key_rotated(cx: &mut Context<'_>, data: &KeyRotated) {
+    if let Some(log) = cx.prior.log() {
+        let info = LogInfo { key: Some(data.key.as_str().into()), ..LogInfo::clone(log) };
+        cx.put(Change::Log((), Some(Arc::new(info))));
+    }
+}
+
+/// `policy.set`: the last one counts. What entities it makes differ is seen when they are next
+/// shown, since their content hashes differ under it.
+pub(super) fn policy_set(cx: &mut Context<'_>, data: &PolicySet) -> Result<(), String> {
+    let kinds: Vec<CustomKind> = data
+        .kinds
+        .iter()
+        .map(|kind| serde_json::from_value(kind.clone()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("its kinds can't be read: {error}"))?;
+    let kinds = Kinds::recorded(kinds);
+    let mut relations = cx.policy().relations.clone();
+    for kind in kinds.custom() {
+        for field in &kind.relations {
+            relations = relations.with(&field.relation, &field.inverse);
+        }
+    }
+    let custom = if data.kinds.is_empty() {
+        "".into()
+    } else {
+        serde_json::to_string(&data.kinds).unwrap_or_default().into()
+    };
+    let policy = Policy { at: cx.offset(), orphans: data.orphans, custom, relations, kinds };
+    cx.put(Change::Policy((), Some(Arc::new(policy))));
+    Ok(())
+}
+
+/// `fold.adopted`: rules are never taken back.
+pub(super) fn adopted(cx: &mut Context<'_>, version: u32) {
+    if version > cx.prior.rules().version {
+        cx.put(Change::Rules((), Some(Rules { version, at: cx.offset() })));
+    }
+}
