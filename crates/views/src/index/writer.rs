@@ -1,0 +1,507 @@
+//! Changing the index: what a batch does to the sets.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use event::Offset;
+use fold::{Edge, EntityId, RelationId, Version};
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+
+use super::idset::chunk_of;
+use super::set_key::{PathId, SetKey, SetName};
+use super::{Hot, IndexStats, SharedPaths};
+use crate::Error;
+use crate::commit::Rows;
+use crate::keys::{KeyBytes, KeyReader, Table, edge_key, edge_log_key};
+use crate::store::{OwnedSnapshot, Store};
+
+/// A set becomes hot at this many members. See the table of measurements in the README.
+const HOT_MIN: usize = 32;
+
+/// How often a cold set was added to is counted by its hash in so many counters; two sets that
+/// share one are looked at a little too early.
+const SIGHTINGS: usize = 1 << 22;
+
+/// Targets of relations that were written lately and need not be written again.
+const RECENT_TARGETS_MAX: usize = 1 << 16;
+
+/// When the log of the hot sets has so many bytes, its checkpoint begins.
+const LOG_BYTES_MAX: u64 = 64 << 20;
+
+/// How many bytes of checkpoint one batch writes.
+const CHECKPOINT_BYTES_A_BATCH: usize = 1 << 20;
+
+/// Paths that stand for "has a relation of this sort at all"; no path of a document begins so.
+pub(crate) const RELATION_PREFIX: &str = "\u{1}";
+
+/// The writer's side of the index. When a batch can't be written, the writer is of no use any
+/// more: what it set aside for the batch has not happened.
+pub(crate) struct IndexWriter {
+    hot: Hot,
+    paths: SharedPaths,
+    sightings: Vec<u8>,
+    recent_targets: HashSet<(RelationId, EntityId)>,
+    /// Chunks of hot sets that changed since the last checkpoint began.
+    dirty: BTreeSet<(SetKey, u16)>,
+    checkpoint: Option<Checkpoint>,
+    /// Rows of the log of hot sets, by offset, with their sizes, and the sum of those.
+    log: BTreeMap<Place, u64>,
+    log_bytes: u64,
+    batch: Batch,
+}
+
+/// Where a batch ends: its last record, and the step of that record if it is not done.
+type Place = (Offset, u32);
+
+/// What the batch has done so far.
+#[derive(Default)]
+struct Batch {
+    /// Members added to and taken from hot sets: the last word counts.
+    hot: BTreeMap<SetKey, BTreeMap<EntityId, bool>>,
+    /// Cold sets that were added to often.
+    suspects: BTreeSet<SetKey>,
+    life: Vec<(Offset, EntityId, bool)>,
+    paths: Vec<(String, PathId)>,
+}
+
+/// Chunks that are still to be written before the log up to an offset can go.
+struct Checkpoint {
+    chunks: BTreeSet<(SetKey, u16)>,
+    up_to: Place,
+}
+
+/// What a batch changed in one hot set.
+#[derive(Serialize, Deserialize)]
+struct HotChange {
+    set: Box<[u8]>,
+    /// Ascending, each but the first as its distance from the one before.
+    added: Vec<u32>,
+    removed: Vec<u32>,
+}
+
+impl IndexWriter {
+    /// Loads the hot sets: their chunks as of the last checkpoint, and what was logged since.
+    pub(crate) fn load(snapshot: &OwnedSnapshot, paths: SharedPaths) -> Result<Self, Error> {
+        let mut writer = Self {
+            hot: Hot::new(),
+            paths,
+            sightings: vec![0; SIGHTINGS],
+            recent_targets: HashSet::new(),
+            dirty: BTreeSet::new(),
+            checkpoint: None,
+            log: BTreeMap::new(),
+            log_bytes: 0,
+            batch: Batch::default(),
+        };
+        let damaged = || Error::Damaged { table: "Hot" };
+        snapshot.prefix(Table::Hot, &KeyBytes::new(Table::Hot)).each(|key, row| {
+            let (set, chunk) = read_hot_key(key).ok_or_else(damaged)?;
+            let bitmap = RoaringBitmap::deserialize_from(row).map_err(|_| damaged())?;
+            writer.hot.entry(set).or_default().set_chunk(chunk, bitmap);
+            Ok(true)
+        })?;
+        let damaged = || Error::Damaged { table: "HotLog" };
+        snapshot.prefix(Table::HotLog, &KeyBytes::new(Table::HotLog)).each(|key, row| {
+            let mut key = KeyReader::new(Table::HotLog, key).ok_or_else(damaged)?;
+            let (Some(offset), Some(step)) = (key.u64(), key.u32()) else {
+                return Err(damaged());
+            };
+            let changes: Vec<HotChange> = postcard::from_bytes(row).map_err(|_| damaged())?;
+            for change in changes {
+                let ids = from_distances(&change.added).map(|id| (id, true));
+                let gone = from_distances(&change.removed).map(|id| (id, false));
+                writer.apply_hot(&SetKey(change.set), ids.chain(gone));
+            }
+            writer.log.insert((offset, step), row.len() as u64);
+            writer.log_bytes += row.len() as u64;
+            Ok(true)
+        })?;
+        Ok(writer)
+    }
+
+    /// The hot sets as they are now.
+    pub(crate) fn hot(&self) -> Hot {
+        self.hot.clone()
+    }
+
+    pub(crate) fn paths(&self) -> &SharedPaths {
+        &self.paths
+    }
+
+    pub(crate) fn stats(&self) -> IndexStats {
+        IndexStats {
+            hot_sets: self.hot.len() as u64,
+            paths: self.paths.read().len() as u64,
+            log_bytes: self.log_bytes,
+        }
+    }
+
+    /// Takes in that an entity has a new version.
+    pub(crate) fn entity(
+        &mut self,
+        rows: &mut Rows,
+        offset: Offset,
+        id: EntityId,
+        before: Option<&Version>,
+        after: &Version,
+    ) {
+        if before.is_some_and(|version| version.live) != after.live {
+            self.batch.life.push((offset, id, after.live));
+            self.hot_change(SetKey::alive(), id, after.live);
+        }
+        self.edges(rows, offset, id, before, after);
+        match before {
+            None => {
+                for set in self.sets_of(rows, after) {
+                    self.add(rows, set, id);
+                }
+            }
+            Some(before) if before.document != after.document => {
+                let old = self.sets_of(rows, before);
+                let new = self.sets_of(rows, after);
+                for set in old.difference(&new) {
+                    self.log_term(rows, offset, id, set, false);
+                    self.remove(rows, set.clone(), id);
+                }
+                for set in new.difference(&old) {
+                    self.log_term(rows, offset, id, set, true);
+                    self.add(rows, set.clone(), id);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The sets of terms that a version's document is in.
+    fn sets_of(&mut self, rows: &mut Rows, version: &Version) -> BTreeSet<SetKey> {
+        let terms = version.terms();
+        let mut sets = BTreeSet::new();
+        for term in terms.iter() {
+            let path = self.path(rows, term.path);
+            sets.insert(SetKey::term(path, &term));
+            if term.value.is_some() {
+                sets.insert(SetKey::any(path));
+            }
+        }
+        sets
+    }
+
+    /// The number of a path, given now if it has none.
+    fn path(&mut self, rows: &mut Rows, path: &str) -> PathId {
+        if let Some(id) = self.paths.read().get(path) {
+            return id;
+        }
+        let known = self.batch.paths.iter().find(|(known, _)| known == path);
+        if let Some((_, id)) = known {
+            return *id;
+        }
+        // Readers learn of a path when the batch is there; until then its number is set aside.
+        let next = self.paths.read().len() + self.batch.paths.len();
+        let id = PathId(u32::try_from(next).unwrap_or(u32::MAX));
+        self.batch.paths.push((path.to_owned(), id));
+        rows.put(Table::Path, KeyBytes::new(Table::Path).text(path), id.0.to_be_bytes().into());
+        id
+    }
+
+    /// The relations that a version asserts, where they differ from those of the one before.
+    fn edges(
+        &mut self,
+        rows: &mut Rows,
+        offset: Offset,
+        id: EntityId,
+        before: Option<&Version>,
+        after: &Version,
+    ) {
+        let logged = before.is_some();
+        let old: &[Edge] = before.map_or(&[], |version| &version.edges);
+        let new = &after.edges;
+        let same = |edge: &Edge| (edge.relation, edge.target);
+        for edge in old.iter().filter(|edge| !new.iter().any(|kept| same(kept) == same(edge))) {
+            rows.delete(Table::Edge, edge_key(edge.target, edge.relation, id));
+            let log = edge_log_key(edge.target, edge.relation, offset, id);
+            rows.put(Table::EdgeLog, log, edge_log_row(false, edge.from));
+            self.relation(edge, id, false);
+        }
+        for edge in new.iter().filter(|edge| !old.iter().any(|kept| same(kept) == same(edge))) {
+            let key = edge_key(edge.target, edge.relation, id);
+            rows.put(Table::Edge, key, edge.from.to_be_bytes().into());
+            if logged {
+                let log = edge_log_key(edge.target, edge.relation, offset, id);
+                rows.put(Table::EdgeLog, log, edge_log_row(true, edge.from));
+            }
+            self.relation(edge, id, true);
+            self.target(rows, edge);
+        }
+        self.relation_kinds(rows, offset, id, old, new, logged);
+    }
+
+    fn relation(&mut self, edge: &Edge, id: EntityId, there: bool) {
+        let set = SetKey::relation(edge.relation, edge.target);
+        if self.hot.contains_key(&set) {
+            self.hot_change(set, id, there);
+        } else if there {
+            self.sighted(set);
+        }
+    }
+
+    /// That something relates so to a target at all.
+    fn target(&mut self, rows: &mut Rows, edge: &Edge) {
+        if self.recent_targets.len() >= RECENT_TARGETS_MAX {
+            self.recent_targets.clear();
+        }
+        if self.recent_targets.insert((edge.relation, edge.target)) {
+            let key = KeyBytes::new(Table::EdgeTarget).relation(edge.relation).entity(edge.target);
+            rows.put(Table::EdgeTarget, key, Vec::new());
+        }
+    }
+
+    /// That an entity relates so to anything at all.
+    fn relation_kinds(
+        &mut self,
+        rows: &mut Rows,
+        offset: Offset,
+        id: EntityId,
+        old: &[Edge],
+        new: &[Edge],
+        logged: bool,
+    ) {
+        let kinds = |edges: &[Edge]| edges.iter().map(|e| e.relation).collect::<BTreeSet<_>>();
+        let (old, new) = (kinds(old), kinds(new));
+        for relation in old.symmetric_difference(&new) {
+            let path = self.path(rows, &format!("{RELATION_PREFIX}{}", relation.0));
+            let set = SetKey::any(path);
+            let there = new.contains(relation);
+            if logged {
+                self.log_term(rows, offset, id, &set, there);
+            }
+            if there {
+                self.add(rows, set, id);
+            } else {
+                self.remove(rows, set, id);
+            }
+        }
+    }
+
+    fn add(&mut self, rows: &mut Rows, set: SetKey, id: EntityId) {
+        if self.hot.contains_key(&set) {
+            self.hot_change(set, id, true);
+        } else {
+            rows.put(Table::Cold, cold_key(&set, id), Vec::new());
+            self.sighted(set);
+        }
+    }
+
+    fn remove(&mut self, rows: &mut Rows, set: SetKey, id: EntityId) {
+        if self.hot.contains_key(&set) {
+            self.hot_change(set, id, false);
+        } else {
+            rows.delete(Table::Cold, cold_key(&set, id));
+        }
+    }
+
+    fn hot_change(&mut self, set: SetKey, id: EntityId, there: bool) {
+        self.batch.hot.entry(set).or_default().insert(id, there);
+    }
+
+    /// Counts that a cold set was added to.
+    fn sighted(&mut self, set: SetKey) {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&set);
+        let counter = &mut self.sightings[hash as usize % SIGHTINGS];
+        *counter = counter.saturating_add(1);
+        if usize::from(*counter) >= HOT_MIN {
+            self.batch.suspects.insert(set);
+        }
+    }
+
+    fn log_term(
+        &mut self,
+        rows: &mut Rows,
+        offset: Offset,
+        id: EntityId,
+        set: &SetKey,
+        there: bool,
+    ) {
+        if let Some(SetName::Term(path, form)) = set.read() {
+            let key = KeyBytes::new(Table::TermLog).u32(path.0).newest(offset).entity(id).raw(form);
+            rows.put(Table::TermLog, key, vec![u8::from(there)]);
+        }
+    }
+
+    /// Ends a batch: looks at the sets that may have become hot, and writes what makes the hot
+    /// ones durable. Nothing that readers see has changed yet.
+    pub(crate) fn finish(
+        &mut self,
+        store: &Store,
+        rows: &mut Rows,
+        last: Place,
+    ) -> Result<(), Error> {
+        for set in std::mem::take(&mut self.batch.suspects) {
+            self.promote(store, rows, &set)?;
+        }
+        if !self.batch.life.is_empty() {
+            let life = postcard::to_allocvec(&self.batch.life).unwrap_or_default();
+            rows.put(
+                Table::LifeLog,
+                KeyBytes::new(Table::LifeLog).newest(last.0).u32(!last.1),
+                life,
+            );
+        }
+        self.write_checkpoint(rows, last);
+        let changes: Vec<HotChange> = self.batch.hot.iter().map(hot_change_row).collect();
+        if !changes.is_empty() {
+            let row = postcard::to_allocvec(&changes).unwrap_or_default();
+            self.log.insert(last, row.len() as u64);
+            self.log_bytes += row.len() as u64;
+            rows.put(Table::HotLog, KeyBytes::new(Table::HotLog).u64(last.0).u32(last.1), row);
+        }
+        Ok(())
+    }
+
+    /// The batch is written: the sets change.
+    pub(crate) fn publish(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let mut paths = self.paths.write();
+        for (path, _) in &batch.paths {
+            paths.add(path);
+        }
+        drop(paths);
+        for (set, members) in batch.hot {
+            self.apply_hot(&set, members.into_iter());
+        }
+    }
+
+    fn apply_hot(&mut self, set: &SetKey, members: impl Iterator<Item = (EntityId, bool)>) {
+        let bitmap = self.hot.entry(set.clone()).or_default();
+        let mut chunk_before = None;
+        for (id, there) in members {
+            if there {
+                bitmap.insert(id);
+            } else {
+                bitmap.remove(id);
+            }
+            let chunk = chunk_of(id);
+            if chunk_before != Some(chunk) {
+                self.dirty.insert((set.clone(), chunk));
+                chunk_before = Some(chunk);
+            }
+        }
+    }
+
+    /// Makes a set hot if it has enough members.
+    fn promote(&mut self, store: &Store, rows: &mut Rows, set: &SetKey) -> Result<(), Error> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(set);
+        self.sightings[hash as usize % SIGHTINGS] = 0;
+        let snapshot = store.snapshot();
+        let (table, prefix) = match set.read() {
+            Some(SetName::Relation(relation, target)) => {
+                (Table::Edge, KeyBytes::new(Table::Edge).entity(target).relation(relation))
+            }
+            _ => (Table::Cold, KeyBytes::new(Table::Cold).raw(&set.0)),
+        };
+        let member = |key: &[u8]| last_id(key, prefix.0.len());
+        let mut members: BTreeSet<EntityId> = BTreeSet::new();
+        snapshot.prefix(table, &prefix).each(|key, _| {
+            members.extend(member(key));
+            Ok(true)
+        })?;
+        rows.each_pending(table, &prefix, |key, there| match member(key) {
+            Some(id) if there => {
+                members.insert(id);
+            }
+            Some(id) => {
+                members.remove(&id);
+            }
+            None => {}
+        });
+        if members.len() < HOT_MIN {
+            return Ok(());
+        }
+        if table == Table::Cold {
+            for id in &members {
+                rows.delete(Table::Cold, cold_key(set, *id));
+            }
+        }
+        let members = members.into_iter().map(|id| (id, true)).collect();
+        self.batch.hot.insert(set.clone(), members);
+        Ok(())
+    }
+
+    /// Writes a part of the checkpoint, if one is under way or the log has grown long enough.
+    fn write_checkpoint(&mut self, rows: &mut Rows, last: Place) {
+        if self.checkpoint.is_none() && self.log_bytes >= LOG_BYTES_MAX {
+            let chunks = std::mem::take(&mut self.dirty);
+            // What this batch changes is not in the chunks yet, and stays in the log.
+            let up_to = self.log.keys().next_back().copied().unwrap_or(last);
+            self.checkpoint = Some(Checkpoint { chunks, up_to });
+        }
+        let Some(checkpoint) = &mut self.checkpoint else {
+            return;
+        };
+        let mut written = 0;
+        while written < CHECKPOINT_BYTES_A_BATCH
+            && let Some((set, chunk)) = checkpoint.chunks.pop_first()
+        {
+            let key = KeyBytes::new(Table::Hot).raw(&set.0).u16(chunk);
+            let bitmap = self.hot.get(&set).and_then(|set| set.bitmap(chunk));
+            match bitmap {
+                Some(bitmap) => {
+                    let mut row = Vec::with_capacity(bitmap.serialized_size());
+                    // Writing to memory does not fail.
+                    let _ = bitmap.serialize_into(&mut row);
+                    written += row.len();
+                    rows.put(Table::Hot, key, row);
+                }
+                None => rows.delete(Table::Hot, key),
+            }
+        }
+        if checkpoint.chunks.is_empty() {
+            let up_to = checkpoint.up_to;
+            for (offset, step) in self.log.range(..=up_to).map(|(place, _)| place) {
+                rows.delete(Table::HotLog, KeyBytes::new(Table::HotLog).u64(*offset).u32(*step));
+            }
+            self.log.retain(|place, _| *place > up_to);
+            self.log_bytes = self.log.values().sum();
+            self.checkpoint = None;
+        }
+    }
+}
+
+/// Where one member of a cold set stands.
+pub(crate) fn cold_key(set: &SetKey, id: EntityId) -> KeyBytes {
+    KeyBytes::new(Table::Cold).raw(&set.0).entity(id)
+}
+
+/// The entity at the end of a key that has this prefix and nothing else before it.
+fn last_id(key: &[u8], prefix: usize) -> Option<EntityId> {
+    let id: [u8; 4] = key.get(prefix..)?.try_into().ok()?;
+    Some(EntityId(u32::from_be_bytes(id)))
+}
+
+fn read_hot_key(key: &[u8]) -> Option<(SetKey, u16)> {
+    let rest = KeyReader::new(Table::Hot, key)?.rest();
+    let (set, chunk) = rest.split_last_chunk::<2>()?;
+    Some((SetKey(set.into()), u16::from_be_bytes(*chunk)))
+}
+
+fn edge_log_row(there: bool, from: Offset) -> Vec<u8> {
+    let mut row = vec![u8::from(there)];
+    row.extend_from_slice(&from.to_be_bytes());
+    row
+}
+
+fn hot_change_row((set, members): (&SetKey, &BTreeMap<EntityId, bool>)) -> HotChange {
+    let of = |there: bool| {
+        let ids = members.iter().filter(move |(_, is)| **is == there).map(|(id, _)| id.0);
+        let mut before = 0;
+        ids.map(|id| id - std::mem::replace(&mut before, id)).collect()
+    };
+    HotChange { set: set.0.clone(), added: of(true), removed: of(false) }
+}
+
+fn from_distances(distances: &[u32]) -> impl Iterator<Item = EntityId> + '_ {
+    distances.iter().scan(0_u32, |last, distance| {
+        *last = last.wrapping_add(*distance);
+        Some(EntityId(*last))
+    })
+}

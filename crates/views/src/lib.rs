@@ -1,0 +1,37 @@
+//! The views: the catalog as tables in RocksDB, current and as of any moment.
+//!
+//! [`Views`] has one writer, [`Commit`], which takes the changes that the fold gives and writes
+//! them with all that follows from them (history, relations, indexes) and the applied position,
+//! as one batch. Readers take a [`Reader`]: everything that one reader sees is of one position.
+//!
+//! What is absent: what a change means (`crates/fold`), the log, and HTTP.
+//!
+//! Invariant: tables, indexes, digests and the applied position change together or not at all.
+//! Invariant: a reader sees exactly the state after the record at its position, counts included.
+//! Invariant: what was folded in steps becomes visible when the last one is done.
+//! Invariant: indexes can be told from the tables alone; rebuilt ones equal kept ones.
+
+mod applied;
+mod commit;
+mod entity;
+mod error;
+mod history;
+mod index;
+mod keys;
+mod query;
+mod reader;
+mod rows;
+mod scopes;
+mod store;
+mod views;
+
+pub use applied::Applied;
+pub use commit::Commit;
+pub use entity::{Relation, Served};
+pub use error::Error;
+pub use history::{HistoryEntry, HistoryKind, HistoryPage};
+pub use index::IndexStats;
+pub use query::{Condition, Facet, Filter, Page, Query, Row, Sort, Start};
+pub use reader::Reader;
+pub use scopes::{RefusalRow, ScopeRow, WantedRow};
+pub use views::{Options, Stats, Views};

@@ -1,0 +1,199 @@
+//! The views as a whole: opening, the writer, and what readers see.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use event::{LogId, Offset, Timestamp};
+use fold::{Change, Key, Policy, Prior};
+use parking_lot::{Mutex, RwLock};
+use proof::{ElementHash, StateDigest};
+
+use crate::applied::Applied;
+use crate::commit::Commit;
+use crate::index::{self, IndexStats, IndexWriter};
+use crate::keys::{KeyBytes, Table};
+use crate::reader::{Published, Reader};
+use crate::store::Store;
+use crate::{Error, rows};
+
+/// How the views use memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// For blocks that were read and rows that are not yet in a table file. The sets in memory of
+    /// the index come on top.
+    pub memory_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { memory_bytes: 512 * 1024 * 1024 }
+    }
+}
+
+/// How large the views are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    /// Bytes of RocksDB's cache and write buffers.
+    pub cache_bytes: u64,
+    /// Bytes that open table files hold beside them.
+    pub table_bytes: u64,
+    /// The index.
+    pub index: IndexStats,
+}
+
+/// The catalog as tables in a folder.
+pub struct Views {
+    store: Store,
+    writer: Mutex<Writer>,
+    published: RwLock<Option<Arc<Published>>>,
+}
+
+/// What only the writer changes.
+pub(crate) struct Writer {
+    pub(crate) index: IndexWriter,
+    pub(crate) applied: Option<Applied>,
+}
+
+impl Views {
+    /// Opens the views in a folder, and makes both where there is none.
+    ///
+    /// # Errors
+    /// When the folder is in use, was written by a later version, is damaged, or can't be used.
+    pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
+        let store = Store::open(path, options.memory_bytes)?;
+        let applied = store.get(Table::Applied, &KeyBytes::new(Table::Applied))?;
+        let applied = applied.map(|row| Applied::read(&row)).transpose()?;
+        let index = index::open(&store)?;
+        let writer = Writer { index, applied: applied.clone() };
+        let views = Self { store, writer: Mutex::new(writer), published: RwLock::default() };
+        // A record that was folded in part is gone on with before anybody reads.
+        if let Some(applied) = applied.filter(|applied| applied.step.is_none()) {
+            views.publish(&views.writer.lock(), &applied)?;
+        }
+        Ok(views)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How far the log is folded, and the digests there; absent before the first record.
+    #[must_use]
+    pub fn applied(&self) -> Option<Applied> {
+        self.writer.lock().applied.clone()
+    }
+
+    /// What is always known before a batch: the single rows.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn prior(&self) -> Result<Prior, Error> {
+        let rows = self.rows(&Prior::SINGLE)?;
+        Ok(Prior::new(rows))
+    }
+
+    /// Rows as the last batch left them, for the fold.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn rows(&self, keys: &[Key]) -> Result<Vec<Change>, Error> {
+        rows::read(&self.store, keys)
+    }
+
+    /// Loads what the fold needs into what is known.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn fetch(&self, needs: &[fold::Need], prior: &mut Prior) -> Result<(), Error> {
+        rows::fetch(&self.store, needs, prior)
+    }
+
+    /// Begins a batch. There is one at a time.
+    #[must_use]
+    pub fn begin(&self) -> Commit<'_> {
+        Commit::new(self, self.writer.lock())
+    }
+
+    /// Makes what was written so far survive a power cut.
+    ///
+    /// # Errors
+    /// When it can't be synced.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.store.sync()
+    }
+
+    /// What the views are as of the last record that is done; absent before the first.
+    #[must_use]
+    pub fn reader(&self) -> Option<Reader> {
+        self.published.read().clone().map(Reader::new)
+    }
+
+    /// Lets readers see what is written.
+    pub(crate) fn publish(&self, writer: &Writer, applied: &Applied) -> Result<(), Error> {
+        let snapshot = self.store.snapshot();
+        let row = |key: Key| rows::read_snapshot(&snapshot, &key);
+        let policy = match row(Key::Policy(()))? {
+            Change::Policy((), policy) => policy.unwrap_or_default(),
+            _ => Arc::new(Policy::default()),
+        };
+        let clock = match row(Key::Clock(()))? {
+            Change::Clock((), clock) => clock,
+            _ => None,
+        };
+        let published = Published {
+            log: applied.log,
+            offset: applied.offset,
+            clock,
+            policy,
+            hot: writer.index.hot(),
+            paths: Arc::clone(writer.index.paths()),
+            snapshot,
+        };
+        *self.published.write() = Some(Arc::new(published));
+        Ok(())
+    }
+
+    /// How large the views are.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (cache_bytes, table_bytes) = self.store.memory_bytes();
+        Stats { cache_bytes, table_bytes, index: self.writer.lock().index.stats() }
+    }
+
+    /// The state digest, told from the tables row by row.
+    ///
+    /// # Errors
+    /// When a row can't be read.
+    pub fn recompute_state(&self) -> Result<StateDigest, Error> {
+        let mut digest = StateDigest::default();
+        rows::each_element(&self.store.snapshot(), &mut |element| {
+            digest.add(ElementHash::of(&element.0));
+        })?;
+        Ok(digest)
+    }
+
+    /// Compares the index with one that is built anew from the tables; gives the first difference
+    /// in words, if there is one.
+    ///
+    /// # Errors
+    /// When a row can't be read.
+    pub fn check_index(&self) -> Result<Option<String>, Error> {
+        let writer = self.writer.lock();
+        index::compare(&self.store.snapshot(), &writer.index.hot(), writer.index.paths())
+    }
+}
+
+/// What single rows say, for those who only need them.
+impl Views {
+    /// The effective time.
+    #[must_use]
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.published.read().as_ref().and_then(|published| published.clock)
+    }
+
+    /// The last record that readers see.
+    #[must_use]
+    pub fn offset(&self) -> Option<(LogId, Offset)> {
+        self.published.read().as_ref().map(|published| (published.log, published.offset))
+    }
+}
