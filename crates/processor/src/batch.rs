@@ -1,0 +1,136 @@
+//! One batch: from prepared records to rows.
+
+use std::collections::HashSet;
+
+use event::{Entry, LogId, leaf_of_record, leaf_of_unreadable};
+use fold::{Change, Folded, Key, Need, Prepared, Prior, Step, Under, element_of};
+use proof::{ElementHash, HistoryDigest, StateDigest};
+use views::{Applied, Commit, Views};
+
+use crate::run::Error;
+
+/// A record that was prepared, with its leaf.
+pub(crate) struct Ready {
+    pub(crate) record: Prepared,
+    pub(crate) leaf: [u8; 32],
+}
+
+/// Prepares what was read: all that can be done without the state before it.
+pub(crate) fn prepare(entries: &[Entry], under: &Under) -> Vec<Ready> {
+    let ready = |entry: &Entry| {
+        let leaf = match &entry.content {
+            Ok(record) => leaf_of_record(record),
+            Err(raw) => leaf_of_unreadable(raw),
+        };
+        Ready { record: fold::prepare(entry, under), leaf: leaf.hash }
+    };
+    entries.iter().map(ready).collect()
+}
+
+/// Loads what the records of a batch name themselves, in two rounds.
+pub(crate) fn prefetch(views: &Views, prior: &mut Prior, batch: &[Ready]) -> Result<(), Error> {
+    let mut keys = HashSet::new();
+    for ready in batch {
+        fold::first_needs(&ready.record, |key| note(prior, &mut keys, key));
+    }
+    load(views, prior, keys)?;
+    let mut keys = HashSet::new();
+    for ready in batch {
+        fold::second_needs(prior, &ready.record, |key| note(prior, &mut keys, key));
+    }
+    load(views, prior, keys)
+}
+
+fn note(prior: &Prior, keys: &mut HashSet<Key>, key: Key) {
+    if !prior.knows(&key) {
+        keys.insert(key);
+    }
+}
+
+/// Loads rows; in what order is of no consequence.
+fn load(views: &Views, prior: &mut Prior, keys: HashSet<Key>) -> Result<(), Error> {
+    let keys: Vec<Key> = keys.into_iter().collect();
+    for row in views.rows(&keys)? {
+        prior.load(row);
+    }
+    Ok(())
+}
+
+/// What changes from record to record beside the rows.
+pub(crate) struct Digests {
+    pub(crate) state: StateDigest,
+    pub(crate) history: HistoryDigest,
+}
+
+/// Folds one record, or its next step, into a batch; gives where the step after it goes on.
+pub(crate) fn fold_one(
+    views: &Views,
+    prior: &mut Prior,
+    digests: &mut Digests,
+    commit: &mut Commit<'_>,
+    ready: &Ready,
+    step: Option<&Step>,
+) -> Result<Option<Step>, Error> {
+    let record = &ready.record;
+    let (changes, next) = loop {
+        match fold::fold(prior, record, step) {
+            Folded::Changes { changes, next } => break (changes, next),
+            Folded::Needs(needs) => fetch(views, prior, &needs)?,
+            Folded::Halt(halt) => {
+                return Err(Error::Halt { offset: record.offset, halt });
+            }
+        }
+    };
+    let salt = record.stamp.as_ref().map(|stamp| stamp.salt.0).unwrap_or_default();
+    let number = step.map_or(0, |step| step.done);
+    let mut link = digests.history.link(record.offset, number, &salt);
+    for change in changes {
+        // An element that is replaced unseen would stay in the state digest for ever.
+        assert!(
+            element_of(&change).is_none() || prior.knows(&change.key()),
+            "a rule wrote {:?} without reading it",
+            change.key()
+        );
+        let before = prior.apply(change.clone());
+        replace_element(&mut digests.state, &before, &change);
+        commit.change(record.offset, &before, &change, &mut link);
+    }
+    digests.history = link.finish();
+    Ok(next)
+}
+
+fn fetch(views: &Views, prior: &mut Prior, needs: &[Need]) -> Result<(), Error> {
+    Ok(views.fetch(needs, prior)?)
+}
+
+fn replace_element(state: &mut StateDigest, before: &Change, after: &Change) {
+    let (before, after) = (element_of(before), element_of(after));
+    if before == after {
+        return;
+    }
+    if let Some(element) = before {
+        state.remove(ElementHash::of(&element.0));
+    }
+    if let Some(element) = after {
+        state.add(ElementHash::of(&element.0));
+    }
+}
+
+/// How far a batch leads.
+pub(crate) fn applied(
+    log: LogId,
+    ready: &Ready,
+    step: Option<Step>,
+    prior: &Prior,
+    digests: &Digests,
+) -> Applied {
+    Applied {
+        log,
+        offset: ready.record.offset,
+        step,
+        leaf: ready.leaf,
+        rules: prior.rules().version,
+        state: digests.state.clone(),
+        history: digests.history,
+    }
+}

@@ -1,0 +1,9 @@
+//! What tests that cross crates share: random histories, a plain in-memory catalog that says what
+//! must come of them, and a log with views.
+
+#![expect(clippy::unwrap_used, missing_docs, reason = "a test stops where it fails")]
+
+pub mod catalog;
+pub mod history;
+pub mod node;
+pub mod random;
