@@ -1,0 +1,216 @@
+//! Stamping and appending: what a source says becomes records.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use connector::EmitError;
+use event::{Body, Event, Kind, Offset, Open, Record, RecordId, Salt, SourceName, Timestamp};
+use log::Log;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use rand::Rng;
+use uuid::{ContextV7, Uuid};
+
+use crate::Clock;
+
+/// A record before it is stamped.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its type.
+    pub kind: Kind,
+    /// Its data.
+    pub data: Bytes,
+    /// What it is about.
+    pub subject: Option<Box<str>>,
+    /// On whose behalf it is written.
+    pub author: Option<Box<str>>,
+    /// Where in the source it was read.
+    pub pointer: Option<Box<str>>,
+    /// When it happened.
+    pub time: Option<Timestamp>,
+}
+
+impl Draft {
+    /// A draft of an event of which nothing more is known.
+    #[must_use]
+    pub fn new(event: &Event<'_>) -> Self {
+        Self {
+            kind: event.kind(),
+            data: event.to_data(),
+            subject: None,
+            author: None,
+            pointer: None,
+            time: None,
+        }
+    }
+
+    /// With a subject.
+    #[must_use]
+    pub fn about(self, subject: &str) -> Self {
+        Self { subject: Some(subject.into()), ..self }
+    }
+
+    /// With an author.
+    #[must_use]
+    pub fn by(self, author: Option<&str>) -> Self {
+        Self { author: author.map(Into::into), ..self }
+    }
+
+    /// With a pointer into the source.
+    #[must_use]
+    pub fn at(self, pointer: Option<&str>) -> Self {
+        Self { pointer: pointer.map(Into::into), ..self }
+    }
+}
+
+/// One source's way into the log, in one epoch. Its records are numbered in the order in which
+/// they stand in the log, whatever number of threads append: those that wait at the same time are
+/// appended together, by one of them.
+pub struct Appender {
+    log: Arc<dyn Log>,
+    clock: Clock,
+    source: SourceName,
+    epoch: u64,
+    ids: ContextV7,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of the next record.
+    next: u64,
+    /// Drafts that wait, and how many there were before them.
+    waiting: Vec<Draft>,
+    /// How many drafts were appended; the offsets of the last group's records.
+    done: u64,
+    last: Option<Group>,
+    appending: bool,
+    failed: Option<EmitError>,
+    /// Time as stamped never goes back.
+    stamped: Timestamp,
+}
+
+/// Where a group of drafts ended up: draft number `from + i` at offset `first + i`.
+#[derive(Clone, Copy)]
+struct Group {
+    from: u64,
+    first: Offset,
+}
+
+impl Appender {
+    /// A source's way into the log, in an epoch that no one else uses.
+    pub(crate) fn new(log: Arc<dyn Log>, clock: Clock, source: SourceName, epoch: u64) -> Self {
+        Self {
+            log,
+            clock,
+            source,
+            epoch,
+            ids: ContextV7::new(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The source's name.
+    #[must_use]
+    pub fn source(&self) -> &SourceName {
+        &self.source
+    }
+
+    /// Appends drafts, in their order and together, and returns the offset of the last one once
+    /// all are durable; `None` when there are none.
+    ///
+    /// # Errors
+    /// When the log can't promise that they are durable.
+    pub fn append(&self, drafts: Vec<Draft>) -> Result<Option<Offset>, EmitError> {
+        if drafts.is_empty() {
+            return Ok(None);
+        }
+        let mut state = self.state.lock();
+        state.waiting.extend(drafts);
+        let end = state.next + state.waiting.len() as u64;
+        while state.done < end {
+            if let Some(error) = &state.failed {
+                return Err(error.clone());
+            }
+            if state.appending {
+                self.changed.wait(&mut state);
+            } else {
+                self.lead(&mut state);
+            }
+        }
+        // Groups are appended in their order; when another came between, the offset is not after
+        // its own but after a later record, which is as durable and as good to wait for.
+        let last = state.last.map(|group| {
+            let within = end.saturating_sub(group.from).saturating_sub(1);
+            if end > group.from { group.first + within } else { group.first.saturating_sub(1) }
+        });
+        Ok(last)
+    }
+
+    fn lead(&self, state: &mut MutexGuard<'_, State>) {
+        let drafts = std::mem::take(&mut state.waiting);
+        let from = state.next;
+        state.next += drafts.len() as u64;
+        state.stamped = state.stamped.max((self.clock)());
+        state.appending = true;
+        let recorded = state.stamped;
+        let count = drafts.len() as u64;
+        let appended = MutexGuard::unlocked(state, || {
+            let contents: Vec<_> = (from..)
+                .zip(drafts)
+                .map(|(sequence, draft)| Ok(self.stamp(draft, sequence, recorded)))
+                .collect();
+            self.log.append(&contents)
+        });
+        state.appending = false;
+        match appended {
+            Ok(first) => {
+                state.done = from + count;
+                state.last = Some(Group { from, first });
+            }
+            Err(error) => state.failed = Some(EmitError::Log { why: chain(&error) }),
+        }
+        self.changed.notify_all();
+    }
+
+    fn stamp(&self, draft: Draft, sequence: u64, recorded: Timestamp) -> Record {
+        let mut salt = [0; 16];
+        rand::rng().fill_bytes(&mut salt);
+        let us = recorded.as_micros().unsigned_abs();
+        let moment = uuid::Timestamp::from_unix(
+            &self.ids,
+            us / 1_000_000,
+            u32::try_from(us % 1_000_000).unwrap_or(0) * 1_000,
+        );
+        Record {
+            id: RecordId(Uuid::new_v7(moment)),
+            source: self.source.clone(),
+            kind: draft.kind.as_str().into(),
+            time: draft.time,
+            recorded,
+            causation: None,
+            epoch: self.epoch,
+            sequence,
+            body: Body::Open(Open {
+                salt: Salt(salt),
+                subject: draft.subject,
+                author: draft.author,
+                pointer: draft.pointer,
+                data: draft.data,
+            }),
+        }
+    }
+}
+
+/// An error with what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

@@ -1,0 +1,142 @@
+//! Taking what a connector emits, on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+
+use connector::{Emission, EmitError, Outcome, SnapshotRequest, Status};
+use event::Event;
+use event::vocabulary::{ConnectorChanged, CursorReached, ScopeName, ScopeRetired};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::compare::{How, Taken, held, unknown};
+use crate::{Appender, Draft, Ingest};
+
+/// Snapshots that are appended and wait to be confirmed, before the next one is taken.
+const UNCONFIRMED_MAX: usize = 256;
+
+type Reply = oneshot::Sender<Result<Outcome, EmitError>>;
+
+impl Ingest {
+    /// Takes what a connector emits until it is done or the log fails. Snapshots are compared and
+    /// appended in the order in which they came; that the fold took them is waited for aside.
+    pub fn serve(self: &Arc<Self>, appender: &Appender, mut emissions: mpsc::Receiver<Emission>) {
+        let (unconfirmed, confirming) = std_mpsc::sync_channel::<(Taken, Reply)>(UNCONFIRMED_MAX);
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                for (taken, reply) in confirming {
+                    // A connector that no longer listens does not mind.
+                    let _ = reply.send(self.confirm(taken));
+                }
+            });
+            while let Some(emission) = emissions.blocking_recv() {
+                match emission {
+                    Emission::Snapshot(request) => self.snapshot(appender, request, &unconfirmed),
+                    Emission::Retired { scopes, why, done } => {
+                        let retired = self.retire(appender, &scopes, why.as_deref());
+                        confirm_later(retired, done, &unconfirmed);
+                    }
+                    Emission::Status(status) => self.status(appender, status),
+                    Emission::Cursor(cursor) => {
+                        let event = Event::CursorReached(CursorReached { cursor });
+                        self.say(appender, &event);
+                    }
+                }
+            }
+            drop(unconfirmed);
+        });
+    }
+
+    fn snapshot(
+        &self,
+        appender: &Appender,
+        request: SnapshotRequest,
+        unconfirmed: &std_mpsc::SyncSender<(Taken, Reply)>,
+    ) {
+        let SnapshotRequest { scope, approve, mut items, done } = request;
+        let mut items = std::iter::from_fn(|| items.blocking_recv());
+        let how = How { approve, author: None };
+        match self.compare(appender, &scope, how, &mut items) {
+            Ok(Some(taken)) => confirm_later(Ok(taken), done, unconfirmed),
+            // Broken off: what it showed is taken as it came, nothing is withdrawn.
+            Ok(None) => {}
+            Err(error) => confirm_later(Err(error), done, unconfirmed),
+        }
+    }
+
+    /// Retires scopes, unless they are too many together.
+    fn retire(
+        &self,
+        appender: &Appender,
+        scopes: &[ScopeName],
+        why: Option<&str>,
+    ) -> Result<Taken, EmitError> {
+        self.check_clock()?;
+        let source = appender.source().as_str();
+        let whole = ScopeName::new(source).map_err(|_| EmitError::Stopped)?;
+        let mut outcome = Outcome::default();
+        let mut retiring = Vec::new();
+        for scope in scopes {
+            self.settle(scope)?;
+            let known = self.known.scope(scope).map_err(unknown)?;
+            if let Some(known) = known.filter(|known| known.version > 0 && !known.retired) {
+                outcome.gone += known.claims;
+                retiring.push(scope);
+            }
+        }
+        let of = self.known.scopes(&format!("{source}/")).map_err(unknown)?;
+        let of: u64 = of.iter().map(|(_, scope)| scope.claims).sum();
+        let known = self.known.scope(&whole).map_err(unknown)?.unwrap_or_default();
+        let approved = known.approved.is_some_and(|at_most| outcome.gone <= at_most);
+        let mut drafts = Vec::new();
+        if approved || self.options.guard.lets_pass(outcome.gone, of) {
+            for scope in retiring {
+                let _alone = self.occupy(scope);
+                let why = why.map(str::to_owned);
+                let event = Event::ScopeRetired(ScopeRetired { scope: scope.clone(), why });
+                drafts.push(Draft::new(&event));
+            }
+        } else {
+            let gone = std::mem::take(&mut outcome.gone);
+            outcome.held = Some(gone);
+            if known.held != Some(gone) {
+                let why = format!("{gone} of {of} entities of {source} would be withdrawn");
+                drafts.push(held(whole.clone(), gone, why));
+            }
+        }
+        outcome.last = appender.append(drafts)?;
+        if let Some(last) = outcome.last {
+            scopes.iter().for_each(|scope| self.note_pending(scope, last));
+        }
+        Ok(Taken { outcome, scope: whole, snapshot: None })
+    }
+
+    fn status(&self, appender: &Appender, status: Status) {
+        let Status { state, scope, why } = status;
+        let changed = ConnectorChanged { state, scope, why, withdrawals: None };
+        self.say(appender, &Event::ConnectorChanged(changed));
+    }
+
+    fn say(&self, appender: &Appender, event: &Event<'_>) {
+        let said = self.check_clock().and_then(|()| appender.append(vec![Draft::new(event)]));
+        if let Err(error) = said {
+            tracing::error!(source = %appender.source(), %error, "a word of a connector is lost");
+        }
+    }
+}
+
+fn confirm_later(
+    taken: Result<Taken, EmitError>,
+    reply: Reply,
+    unconfirmed: &std_mpsc::SyncSender<(Taken, Reply)>,
+) {
+    match taken {
+        Ok(taken) => {
+            if let Err(std_mpsc::SendError((_, reply))) = unconfirmed.send((taken, reply)) {
+                let _ = reply.send(Err(EmitError::Stopped));
+            }
+        }
+        Err(error) => {
+            let _ = reply.send(Err(error));
+        }
+    }
+}
