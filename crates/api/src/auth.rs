@@ -1,0 +1,198 @@
+//! Who may do what.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::{Api, ApiError};
+
+/// What a token lets its bearer do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permission {
+    /// Read the catalog, its history and the log.
+    Read,
+    /// Hand in documents, and remove entities.
+    Ingest,
+    /// Approve withdrawals, and whatever else is the operator's.
+    Admin,
+}
+
+/// A named token. Only a hash of its secret is kept.
+#[derive(Clone)]
+pub struct Token {
+    name: String,
+    secret: blake3::Hash,
+    may: Vec<Permission>,
+}
+
+impl Token {
+    /// A token by its name and secret.
+    #[must_use]
+    pub fn new(name: String, secret: &str, may: Vec<Permission>) -> Self {
+        Self { name, secret: blake3::hash(secret.as_bytes()), may }
+    }
+}
+
+/// The tokens that are known. Without any, everybody on this machine may do everything, and
+/// nobody else anything.
+#[derive(Clone, Default)]
+pub struct Tokens(Vec<Token>);
+
+impl Tokens {
+    /// These tokens.
+    #[must_use]
+    pub fn new(tokens: Vec<Token>) -> Self {
+        Self(tokens)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The token with a secret. Hashes are compared in constant time (as `blake3::Hash` does).
+    fn find(&self, secret: &str) -> Option<&Token> {
+        let hash = blake3::hash(secret.as_bytes());
+        self.0.iter().find(|token| token.secret == hash)
+    }
+}
+
+/// Who sent a request: the token's name, which stands in what they write as `authid`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller(pub(crate) Option<String>);
+
+/// Lets a request through if its bearer may do that.
+pub(crate) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let needed = needed(request.method(), request.uri().path());
+    match caller(&api, &request, needed) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Queries that come as POST read all the same.
+const READING_POSTS: &[&str] = &[
+    "/api/catalog/entities/by-query",
+    "/api/catalog/entities/by-refs",
+    "/api/catalog/entity-facets",
+    "/api/catalog/locations/by-query",
+    "/api/catalog/validate-entity",
+    "/api/catalog/analyze-location",
+];
+
+fn needed(method: &Method, path: &str) -> Permission {
+    if path.starts_with("/api/connectors") && method == Method::POST {
+        Permission::Admin
+    } else if method == Method::GET || method == Method::HEAD || READING_POSTS.contains(&path) {
+        Permission::Read
+    } else {
+        Permission::Ingest
+    }
+}
+
+fn caller(api: &Api, request: &Request, needed: Permission) -> Result<Caller, ApiError> {
+    let tokens = api.tokens();
+    if tokens.is_empty() {
+        if needed != Permission::Read {
+            check_local(request)?;
+        }
+        return Ok(Caller(None));
+    }
+    let secret = bearer(request.headers())
+        .ok_or_else(|| ApiError::authentication("a token is needed (Authorization: Bearer …)"))?;
+    let token = tokens
+        .find(secret)
+        .ok_or_else(|| ApiError::authentication("the token is not known here"))?;
+    if !token.may.contains(&needed) {
+        let message = format!("the token `{}` may not do that", token.name);
+        return Err(ApiError::not_allowed(message));
+    }
+    Ok(Caller(Some(token.name.clone())))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(secret.trim())
+}
+
+/// Without tokens only this machine may write, and no page of another site that a browser on this
+/// machine shows: such requests name where they come from, or a host that is not this one.
+fn check_local(request: &Request) -> Result<(), ApiError> {
+    let refused = |why: &str| {
+        Err(ApiError::not_allowed(format!(
+            "without tokens in the configuration only this machine may write, and {why}"
+        )))
+    };
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    if !peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback()) {
+        return refused("the request comes from elsewhere");
+    }
+    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+    let host = header(header::HOST).unwrap_or("localhost");
+    if !is_this_machine(host) {
+        return refused("the request is meant for another host");
+    }
+    let origin = header(header::ORIGIN);
+    if origin.is_some_and(|origin| origin.split_once("://").is_none_or(|(_, from)| from != host)) {
+        return refused("the request comes from a page of another site");
+    }
+    Ok(())
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for (host, is) in [
+            ("localhost", true),
+            ("LOCALHOST:7007", true),
+            ("127.0.0.1:7007", true),
+            ("127.9.9.9", true),
+            ("[::1]:7007", true),
+            ("[::1]", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("example.org", false),
+            ("localhost.example.org", false),
+            ("10.0.0.1:7007", false),
+            ("", false),
+        ] {
+            assert_eq!(is_this_machine(host), is, "{host}");
+        }
+    }
+
+    #[test]
+    fn reading_and_writing_are_told_apart() {
+        for (method, path, needs) in [
+            (Method::GET, "/api/catalog/entities", Permission::Read),
+            (Method::HEAD, "/api/log", Permission::Read),
+            (Method::POST, "/api/catalog/entities/by-query", Permission::Read),
+            (Method::POST, "/api/catalog/refresh", Permission::Ingest),
+            (Method::POST, "/api/ingest/x", Permission::Ingest),
+            (Method::DELETE, "/api/catalog/entities/by-uid/x", Permission::Ingest),
+            (Method::POST, "/api/connectors/approve", Permission::Admin),
+        ] {
+            assert_eq!(needed(&method, path), needs, "{method} {path}");
+        }
+    }
+}

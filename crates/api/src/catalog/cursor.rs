@@ -1,0 +1,141 @@
+//! Cursors: what a page needs to know of those before it.
+
+use data_encoding::BASE64URL_NOPAD;
+use event::{Offset, Position};
+use fold::EntityId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use views::{Row, Sort, Start};
+
+use super::predicate::Predicate;
+use crate::ApiError;
+
+/// The longest cursor that is read, in bytes.
+const BYTES_MAX: usize = 64 * 1024;
+
+/// A list that is being paged through: what it was asked for, and from which moment it comes.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor {
+    predicate: Option<Predicate>,
+    sort: Option<Sort>,
+    count: bool,
+    /// The moment of the first page, and what that one learned.
+    known: Option<Known>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    position: Position,
+    total: u64,
+    first: Option<Row>,
+}
+
+/// A cursor as it is written. To clients it is opaque.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    /// The position of the first page.
+    at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order: Option<(String, bool)>,
+    total: u64,
+    /// The first row of the first page.
+    first: (Option<String>, u32),
+    /// The row at which the page starts, or ends.
+    row: (Option<String>, u32),
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    back: bool,
+}
+
+impl Cursor {
+    /// A list that begins.
+    pub(crate) fn first(predicate: Option<Predicate>, sort: Option<Sort>, count: bool) -> Self {
+        Self { predicate, sort, count, known: None }
+    }
+
+    /// Reads a cursor, and where its page starts.
+    pub(crate) fn read(text: &str, now: Position) -> Result<(Self, Start), ApiError> {
+        let malformed = |why: &str| ApiError::input(format!("Malformed cursor: {why}"));
+        if text.len() > BYTES_MAX {
+            return Err(malformed("it is too long"));
+        }
+        let bytes = BASE64URL_NOPAD
+            .decode(text.as_bytes())
+            .map_err(|_| malformed("it is not what a page gave out"))?;
+        let form: Form = serde_json::from_slice(&bytes)
+            .map_err(|_| malformed("it is not what a page gave out"))?;
+        let position: Position = form.at.parse().map_err(|_| malformed("it names no position"))?;
+        if position.log != now.log || position.offset > now.offset {
+            return Err(malformed("its position is not of this catalog, or not folded yet here"));
+        }
+        let predicate = form.query.map(Predicate::new).transpose()?;
+        let sort = form.order.map(|(path, descending)| Sort { path, descending });
+        let row = |(value, id)| Row { value, id: EntityId(id) };
+        let start =
+            if form.back { Start::Before(row(form.row)) } else { Start::After(row(form.row)) };
+        let known = Known { position, total: form.total, first: Some(row(form.first)) };
+        Ok((Self { predicate, sort, count: false, known: Some(known) }, start))
+    }
+
+    pub(crate) fn predicate(&self) -> Option<&Predicate> {
+        self.predicate.as_ref()
+    }
+
+    pub(crate) fn sort(&self) -> Option<&Sort> {
+        self.sort.as_ref()
+    }
+
+    /// Whether the list has to be counted for its first page.
+    pub(crate) fn counts(&self) -> bool {
+        self.count
+    }
+
+    /// The moment that the list comes from, after its first page.
+    pub(crate) fn offset(&self) -> Option<Offset> {
+        self.known.as_ref().map(|known| known.position.offset)
+    }
+
+    pub(crate) fn total(&self) -> Option<u64> {
+        self.known.as_ref().map(|known| known.total)
+    }
+
+    /// The list as of its first page, if this is it.
+    pub(crate) fn on(self, position: Position, total: u64, first: Option<&Row>) -> Self {
+        let known = self.known.unwrap_or_else(|| Known { position, total, first: first.cloned() });
+        Self { known: Some(known), ..self }
+    }
+
+    /// Whether a row is the first of the list.
+    pub(crate) fn is_first(&self, row: &Row) -> bool {
+        self.known.as_ref().and_then(|known| known.first.as_ref()) == Some(row)
+    }
+
+    /// The page behind a row.
+    pub(crate) fn after(&self, row: &Row) -> String {
+        self.write(row, false)
+    }
+
+    /// The page before a row.
+    pub(crate) fn before(&self, row: &Row) -> String {
+        self.write(row, true)
+    }
+
+    fn write(&self, row: &Row, back: bool) -> String {
+        let Some(known) = &self.known else {
+            return String::new();
+        };
+        let plain = |row: &Row| (row.value.clone(), row.id.0);
+        let form = Form {
+            at: known.position.to_string(),
+            query: self.predicate.as_ref().map(|predicate| predicate.json().clone()),
+            order: self.sort.as_ref().map(|sort| (sort.path.clone(), sort.descending)),
+            total: known.total,
+            first: plain(known.first.as_ref().unwrap_or(row)),
+            row: plain(row),
+            back,
+        };
+        BASE64URL_NOPAD.encode(&serde_json::to_vec(&form).unwrap_or_default())
+    }
+}

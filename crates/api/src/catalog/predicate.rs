@@ -1,0 +1,266 @@
+//! The predicate language of Backstage's queries (`@backstage/filter-predicates`).
+
+use model::index::lower;
+use serde_json::{Map, Value};
+use views::{Condition, Filter};
+
+use crate::ApiError;
+
+/// How deep predicates may stand in one another.
+const DEPTH_MAX: usize = 20;
+
+/// How many fields a predicate may ask about.
+const FIELDS_MAX: usize = 1000;
+
+/// A predicate that was checked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Predicate {
+    json: Value,
+    filter: Filter,
+}
+
+impl Predicate {
+    /// Reads a predicate.
+    pub(crate) fn new(json: Value) -> Result<Self, ApiError> {
+        let mut fields = 0;
+        let filter = read(&json, 0, &mut fields)?;
+        Ok(Self { json, filter })
+    }
+
+    /// The filter that it is.
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    pub(crate) fn json(&self) -> &Value {
+        &self.json
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_json(self) -> Value {
+        self.json
+    }
+}
+
+fn read(predicate: &Value, depth: usize, fields: &mut usize) -> Result<Filter, ApiError> {
+    if depth > DEPTH_MAX {
+        let message = format!("Invalid query: predicates stand more than {DEPTH_MAX} deep");
+        return Err(ApiError::input(message));
+    }
+    let Value::Object(object) = predicate else {
+        return Err(ApiError::input(format!(
+            "Invalid filter predicate: top-level primitive values are not supported. Wrap the \
+             value in a field expression, e.g. {{ \"kind\": {} }}",
+            shortened(predicate)
+        )));
+    };
+    let many = |key: &str, list: &Value, fields: &mut usize| {
+        let Value::Array(list) = list else {
+            return Err(ApiError::input(format!("Invalid query: Expected array at \"{key}\"")));
+        };
+        list.iter().map(|one| read(one, depth + 1, fields)).collect::<Result<Vec<_>, _>>()
+    };
+    let operator = object.iter().find(|(key, _)| key.starts_with('$'));
+    match operator {
+        Some((key, _)) if object.len() > 1 => Err(ApiError::input(format!(
+            "Invalid query: \"{key}\" does not stand beside other keys"
+        ))),
+        Some((key, list)) if key == "$all" => Ok(Filter::All(many(key, list, fields)?)),
+        Some((key, list)) if key == "$any" => Ok(Filter::Any(many(key, list, fields)?)),
+        Some((key, one)) if key == "$not" => {
+            Ok(Filter::Not(Box::new(read(one, depth + 1, fields)?)))
+        }
+        Some((key, _)) => {
+            Err(ApiError::input(format!("Invalid query: unknown operator \"{key}\"")))
+        }
+        None => {
+            *fields += object.len();
+            if *fields > FIELDS_MAX {
+                let message = format!("Invalid query: it asks about more than {FIELDS_MAX} fields");
+                return Err(ApiError::input(message));
+            }
+            object
+                .iter()
+                .map(|(key, value)| field(key, value))
+                .collect::<Result<_, _>>()
+                .map(Filter::All)
+        }
+    }
+}
+
+fn field(key: &str, value: &Value) -> Result<Filter, ApiError> {
+    let path = lower(key);
+    if let Some(text) = primitive(value) {
+        return Ok(Filter::Field { path, condition: Condition::In(vec![text]) });
+    }
+    let unsupported = || {
+        ApiError::input(format!(
+            "Invalid query: expected a primitive value, $exists, $in, $hasPrefix, or $contains \
+             operator at \"{key}\", but got {}",
+            shortened(value)
+        ))
+    };
+    let Value::Object(object) = value else {
+        return Err(unsupported());
+    };
+    let mut entries = object.iter();
+    let (Some((operator, operand)), None) = (entries.next(), entries.next()) else {
+        return Err(unsupported());
+    };
+    match (operator.as_str(), operand) {
+        ("$exists", Value::Bool(true)) => Ok(Filter::Field { path, condition: Condition::Exists }),
+        ("$exists", Value::Bool(false)) => {
+            let exists = Filter::Field { path, condition: Condition::Exists };
+            Ok(Filter::Not(Box::new(exists)))
+        }
+        ("$in", Value::Array(values)) => {
+            let values = values.iter().map(|value| primitive(value).ok_or_else(unsupported));
+            let values = values.collect::<Result<_, _>>()?;
+            Ok(Filter::Field { path, condition: Condition::In(values) })
+        }
+        ("$hasPrefix", Value::String(prefix)) => {
+            let condition = Condition::Prefix(lower(prefix));
+            Ok(Filter::Field { path, condition })
+        }
+        ("$contains", Value::Object(target)) if path == "relations" => relation(target),
+        ("$contains", Value::Object(_)) => Err(ApiError::input(format!(
+            "Object form of $contains is not supported for field \"{path}\""
+        ))),
+        ("$contains", target) => match primitive(target) {
+            Some(text) => Ok(Filter::Field { path, condition: Condition::In(vec![text]) }),
+            None => Err(unsupported()),
+        },
+        _ => Err(unsupported()),
+    }
+}
+
+/// `{"$contains": {"type": …, "targetRef": …}}` on `relations`.
+fn relation(target: &Map<String, Value>) -> Result<Filter, ApiError> {
+    let (mut kind, mut targets) = (None, None);
+    for (key, value) in target {
+        match lower(key).as_str() {
+            "type" => {
+                let text = value.as_str().filter(|text| !text.is_empty());
+                kind = Some(lower(text.ok_or_else(needs_type)?));
+            }
+            "targetref" => targets = Some(target_refs(value)?),
+            _ => {
+                return Err(ApiError::input(format!(
+                    "Unsupported key \"{key}\" in $contains for \"relations\". Only \"type\" and \
+                     \"targetRef\" are supported"
+                )));
+            }
+        }
+    }
+    let kind = kind.ok_or_else(needs_type)?;
+    let condition = targets.map_or(Condition::Exists, Condition::In);
+    Ok(Filter::Field { path: format!("relations.{kind}"), condition })
+}
+
+fn needs_type() -> ApiError {
+    ApiError::input("The $contains operator for \"relations\" requires a \"type\" string property")
+}
+
+fn target_refs(value: &Value) -> Result<Vec<String>, ApiError> {
+    let unsupported = || {
+        ApiError::input(format!(
+            "Unsupported value in $contains for \"relations\": expected a string or {{ \"$in\": \
+             [strings] }}, but got {}",
+            shortened(value)
+        ))
+    };
+    match value {
+        Value::String(text) => Ok(vec![lower(text)]),
+        Value::Object(object) if object.len() == 1 => {
+            let list = object.get("$in").and_then(Value::as_array).ok_or_else(unsupported)?;
+            if list.is_empty() {
+                return Err(ApiError::input(
+                    "Empty \"$in\" array for $contains on \"relations\" is not allowed",
+                ));
+            }
+            let texts = list.iter().map(|one| one.as_str().map(lower));
+            texts.map(|text| text.ok_or_else(unsupported)).collect()
+        }
+        _ => Err(unsupported()),
+    }
+}
+
+/// A text, number or boolean, in lower case as filters compare it.
+fn primitive(value: &Value) -> Option<String> {
+    model::index::scalar_text(value).map(|text| lower(&text))
+}
+
+fn shortened(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn field(path: &str, condition: Condition) -> Filter {
+        Filter::Field { path: path.into(), condition }
+    }
+
+    fn is(path: &str, values: &[&str]) -> Filter {
+        field(path, Condition::In(values.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn predicates_become_filters() {
+        let exists = || field("a", Condition::Exists);
+        for (predicate, expected) in [
+            (json!({}), Filter::All(vec![])),
+            (json!({"Kind": "API"}), Filter::All(vec![is("kind", &["api"])])),
+            (json!({"a": 1.0, "b": true}), Filter::All(vec![is("a", &["1"]), is("b", &["true"])])),
+            (json!({"a": {"$exists": true}}), Filter::All(vec![exists()])),
+            (json!({"a": {"$exists": false}}), Filter::All(vec![Filter::Not(Box::new(exists()))])),
+            (json!({"a": {"$in": ["X", 2]}}), Filter::All(vec![is("a", &["x", "2"])])),
+            (json!({"a": {"$contains": "X"}}), Filter::All(vec![is("a", &["x"])])),
+            (
+                json!({"a": {"$hasPrefix": "X"}}),
+                Filter::All(vec![field("a", Condition::Prefix("x".into()))]),
+            ),
+            (json!({"$any": []}), Filter::Any(vec![])),
+            (
+                json!({"relations": {"$contains": {"type": "ownedBy", "targetRef": "G"}}}),
+                Filter::All(vec![is("relations.ownedby", &["g"])]),
+            ),
+            (
+                json!({"relations": {"$contains": {"type": "ownedBy"}}}),
+                Filter::All(vec![field("relations.ownedby", Condition::Exists)]),
+            ),
+        ] {
+            assert_eq!(Predicate::new(predicate.clone()).unwrap().filter, expected, "{predicate}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_predicate_is_refused() {
+        let mut deep = json!({"a": "b"});
+        for _ in 0..30 {
+            deep = json!({"$not": deep});
+        }
+        for (predicate, says) in [
+            (json!("a"), "top-level primitive"),
+            (json!([{"kind": "x"}]), "top-level primitive"),
+            (json!({"kind": {"$regex": "x"}}), "at \"kind\""),
+            (json!({"spec": {"type": "x"}}), "at \"spec\""),
+            (json!({"$all": 1}), "Expected array"),
+            (json!({"$nor": []}), "unknown operator \"$nor\""),
+            (json!({"$all": [], "kind": "x"}), "beside other keys"),
+            (json!({"relations": {"$contains": {"targetRef": "x"}}}), "requires a \"type\""),
+            (json!({"links": {"$contains": {"type": "x"}}}), "field \"links\""),
+            (json!({"a": null}), "at \"a\""),
+            (deep, "20 deep"),
+        ] {
+            let error = Predicate::new(predicate.clone()).unwrap_err();
+            assert!(error.message.contains(says), "{predicate}: {error}");
+        }
+    }
+}

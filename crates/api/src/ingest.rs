@@ -1,0 +1,234 @@
+//! `POST /api/ingest/{scope}`: documents by hand.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
+use event::Position;
+use event::vocabulary::ScopeName;
+use http_body_util::BodyExt;
+use model::reference::EntityRef;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::auth::Caller;
+use crate::connectors::{run, scope_name};
+use crate::params::Params;
+use crate::position::position_header;
+use crate::{Api, ApiError};
+
+/// The longest line, in bytes: an entity of 4 MB with room around it.
+const LINE_BYTES_MAX: usize = 4 * 1024 * 1024 + 4096;
+
+/// Lines that wait before the sender is made to wait.
+const LINES_WAITING: usize = 512;
+
+/// The port through which the API changes the catalog.
+pub trait Commands: Send + Sync {
+    /// Takes documents as a snapshot of a scope, or as single changes.
+    ///
+    /// # Errors
+    /// When they can't be compared or appended.
+    fn ingest(
+        &self,
+        request: &IngestRequest,
+        lines: &mut dyn Iterator<Item = IngestLine>,
+    ) -> Result<Report, ApiError>;
+
+    /// Lets a withdrawal of a scope pass.
+    ///
+    /// # Errors
+    /// When that can't be appended.
+    fn approve(
+        &self,
+        scope: &ScopeName,
+        at_most: u64,
+        author: Option<&str>,
+    ) -> Result<Position, ApiError>;
+}
+
+/// What is to be done with documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IngestRequest {
+    /// The scope's name as the caller gave it.
+    pub scope: ScopeName,
+    /// Whether they are all of the scope.
+    pub mode: IngestMode,
+    /// Whether withdrawals pass the guard.
+    pub allow_withdrawals: bool,
+    /// The token of the caller.
+    pub author: Option<String>,
+}
+
+/// Whether documents are all of a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngestMode {
+    /// They are; what is not among them is gone.
+    Snapshot,
+    /// They are changes.
+    Changes,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IngestLine {
+    /// A document, and the line's number.
+    Document(Value, usize),
+    /// An entity that is gone.
+    Gone(EntityRef),
+    /// A line that is neither, and its number.
+    Broken(String, usize),
+    /// That was all.
+    End,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many documents there were.
+    pub seen: u64,
+    /// How many of them the catalog did not hold so.
+    pub changed: u64,
+    /// How many entities went.
+    pub gone: u64,
+    /// How many documents were refused.
+    pub refused: u64,
+    /// What was refused, and why; the first thousand.
+    pub refusals: Vec<Refusal>,
+    /// How many withdrawals the guard holds back.
+    pub held: Option<u64>,
+    /// The position at which all of it is folded.
+    pub position: Option<Position>,
+}
+
+/// One refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The entity, or the line.
+    pub what: String,
+    /// Where it stands.
+    pub pointer: Option<String>,
+    /// Why.
+    pub message: String,
+}
+
+/// Takes NDJSON: one document a line. With `mode=changes` a line may also be `{"gone": "REF"}`.
+pub(crate) async fn ingest(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(scope): Path<String>,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let params = Params::parse(query.as_deref(), &["mode", "allowWithdrawals"])?;
+    let mode = match params.one("mode")? {
+        None | Some("snapshot") => IngestMode::Snapshot,
+        Some("changes") => IngestMode::Changes,
+        Some(_) => {
+            let allowed =
+                "request/query/mode must be equal to one of the allowed values: snapshot, changes";
+            return Err(ApiError::input(allowed));
+        }
+    };
+    let allow_withdrawals = params.flag("allowWithdrawals")?;
+    let request =
+        IngestRequest { scope: scope_name(&scope)?, mode, allow_withdrawals, author: caller.0 };
+    let (sender, mut receiver) = mpsc::channel(LINES_WAITING);
+    let commands = api.commands().clone();
+    let taking = tokio::spawn(run(move || {
+        let mut lines = std::iter::from_fn(|| receiver.blocking_recv());
+        commands.ingest(&request, &mut lines)
+    }));
+    let read = read_lines(body, mode, &sender).await;
+    if read.is_ok() {
+        // What is broken off before this has not ended, and withdraws nothing.
+        let _ = sender.send(IngestLine::End).await;
+    }
+    drop(sender);
+    let taken =
+        taking.await.map_err(|_| ApiError::internal("the request could not be finished"))??;
+    read?;
+    let report = taken?;
+    let refusals = report.refusals.iter().map(|refusal| {
+        json!({"what": refusal.what, "pointer": refusal.pointer, "message": refusal.message})
+    });
+    let body = Json(json!({
+        "seen": report.seen,
+        "changed": report.changed,
+        "gone": report.gone,
+        "refused": report.refused,
+        "refusals": refusals.collect::<Vec<Value>>(),
+        "held": report.held,
+        "position": report.position.map(|position| position.to_string()),
+    }));
+    Ok(match report.position {
+        Some(position) => ([position_header(position)], body).into_response(),
+        None => body.into_response(),
+    })
+}
+
+/// Cuts a body into lines and hands them on as they come.
+async fn read_lines(
+    mut body: Body,
+    mode: IngestMode,
+    sender: &mpsc::Sender<IngestLine>,
+) -> Result<(), ApiError> {
+    let mut rest = BytesMut::new();
+    let mut number = 0;
+    let mut scanned = 0;
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| ApiError::input(format!("the body broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        rest.extend_from_slice(&data);
+        while let Some(end) = rest[scanned..].iter().position(|byte| *byte == b'\n') {
+            let line = rest.split_to(scanned + end + 1);
+            scanned = 0;
+            number += 1;
+            if !send_line(&line, number, mode, sender).await {
+                return Ok(());
+            }
+        }
+        scanned = rest.len();
+        if rest.len() > LINE_BYTES_MAX {
+            let message = format!("line {} is longer than {LINE_BYTES_MAX} bytes", number + 1);
+            return Err(ApiError::too_large(message));
+        }
+    }
+    send_line(&rest, number + 1, mode, sender).await;
+    Ok(())
+}
+
+/// Hands a line on; `false` when nobody takes lines any more.
+async fn send_line(
+    line: &[u8],
+    number: usize,
+    mode: IngestMode,
+    sender: &mpsc::Sender<IngestLine>,
+) -> bool {
+    let line = line.trim_ascii();
+    line.is_empty() || sender.send(read_line(line, number, mode)).await.is_ok()
+}
+
+fn read_line(line: &[u8], number: usize, mode: IngestMode) -> IngestLine {
+    let value: Value = match serde_json::from_slice(line) {
+        Ok(value) => value,
+        Err(error) => return IngestLine::Broken(format!("the line is not JSON: {error}"), number),
+    };
+    let gone = value.as_object().filter(|object| object.len() == 1).and_then(|o| o.get("gone"));
+    let Some(gone) = gone else {
+        return IngestLine::Document(value, number);
+    };
+    if mode == IngestMode::Snapshot {
+        let why = "`gone` has its place among changes (mode=changes), not in a snapshot";
+        return IngestLine::Broken(why.into(), number);
+    }
+    match gone.as_str().map(EntityRef::canonical) {
+        Some(Ok(reference)) => IngestLine::Gone(reference),
+        Some(Err(error)) => IngestLine::Broken(format!("`gone`: {error}"), number),
+        None => IngestLine::Broken("`gone` is not a reference".into(), number),
+    }
+}

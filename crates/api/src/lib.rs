@@ -1,0 +1,31 @@
+//! The HTTP API: thin handlers over the views. A handler parses, calls one method, converts.
+//!
+//! `/api/catalog` answers as Backstage's catalog backend does, errors included; `/api/history`,
+//! `/api/ingest`, `/api/connectors` and `/api/log` are Annals' own. Every answer about the catalog
+//! says in `Annals-Position` which position it saw; a request may ask in `Annals-Min-Position`
+//! for one that is at least so far.
+//!
+//! What is absent: how records are made and folded. Commands go through a port, [`Commands`].
+//!
+//! Invariant: no request can make a handler panic, wait without end, or see two positions at once.
+//! Invariant: a token's secret is never written anywhere.
+
+mod auth;
+mod catalog;
+mod connectors;
+mod error;
+mod health;
+mod history;
+mod ingest;
+mod log_routes;
+mod params;
+mod position;
+mod server;
+mod telemetry;
+
+pub use auth::{Permission, Token, Tokens};
+pub use error::ApiError;
+pub use health::{Health, Readiness};
+pub use ingest::{Commands, IngestLine, IngestMode, IngestRequest, Refusal, Report};
+pub use server::{Api, router};
+pub use telemetry::HttpMetrics;

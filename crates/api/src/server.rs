@@ -1,0 +1,147 @@
+//! The routes, and what they share.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use event::Offset;
+use log::Log;
+use prometheus::Registry;
+use tokio::sync::watch;
+use views::Views;
+
+use crate::auth::Tokens;
+use crate::health::Health;
+use crate::ingest::Commands;
+use crate::telemetry::HttpMetrics;
+use crate::{
+    ApiError, auth, catalog, connectors, error, health, history, ingest, log_routes, telemetry,
+};
+
+/// The largest body of a request that is not streamed, in bytes: Backstage's limit.
+const BODY_BYTES_MAX: usize = 100 * 1024;
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    views: Arc<Views>,
+    log: Arc<dyn Log>,
+    folded: watch::Receiver<Option<Offset>>,
+    commands: Arc<dyn Commands>,
+    health: Arc<dyn Health>,
+    registry: Registry,
+    http_metrics: HttpMetrics,
+    tokens: Tokens,
+}
+
+impl Api {
+    /// An API over views and a log.
+    #[expect(clippy::too_many_arguments, reason = "one place wires all of it together")]
+    #[must_use]
+    pub fn new(
+        views: Arc<Views>,
+        log: Arc<dyn Log>,
+        folded: watch::Receiver<Option<Offset>>,
+        commands: Arc<dyn Commands>,
+        health: Arc<dyn Health>,
+        registry: Registry,
+        http_metrics: HttpMetrics,
+        tokens: Tokens,
+    ) -> Self {
+        let shared =
+            Shared { views, log, folded, commands, health, registry, http_metrics, tokens };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn views(&self) -> &Views {
+        &self.shared.views
+    }
+
+    pub(crate) fn log(&self) -> &Arc<dyn Log> {
+        &self.shared.log
+    }
+
+    pub(crate) fn folded(&self) -> watch::Receiver<Option<Offset>> {
+        self.shared.folded.clone()
+    }
+
+    pub(crate) fn commands(&self) -> &Arc<dyn Commands> {
+        &self.shared.commands
+    }
+
+    pub(crate) fn health(&self) -> &dyn Health {
+        &*self.shared.health
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    pub(crate) fn http_metrics(&self) -> &HttpMetrics {
+        &self.shared.http_metrics
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.shared.tokens
+    }
+}
+
+/// All routes.
+pub fn router(api: Api) -> Router {
+    let catalog = Router::new()
+        .route("/entities/by-name/{kind}/{namespace}/{name}", get(catalog::by_name))
+        .route("/entities/by-query", get(catalog::by_query))
+        .route("/entity-facets", get(catalog::facets))
+        .fallback(nothing)
+        .method_not_allowed_fallback(nothing)
+        .layer(from_fn(|request, next| with_request("/api/catalog", request, next)));
+    let own = Router::new()
+        .route("/history/entities/{kind}/{namespace}/{name}", get(history::versions))
+        .route("/ingest/{*scope}", post(ingest::ingest).layer(DefaultBodyLimit::disable()))
+        .route("/connectors", get(connectors::list))
+        .route("/connectors/refusals", get(connectors::refusals))
+        .route("/connectors/approve", post(connectors::approve))
+        .route("/log", get(log_routes::stat))
+        .route("/log/records", get(log_routes::records))
+        .layer(from_fn(|request, next| with_request("", request, next)));
+    let guarded = Router::new()
+        .nest("/api/catalog", catalog)
+        .nest("/api", own)
+        .route("/metrics", get(health::metrics))
+        .layer(from_fn_with_state(api.clone(), auth::check));
+    Router::new()
+        .merge(guarded)
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(api.clone(), telemetry::observe))
+        .with_state(api)
+}
+
+/// What there is nothing at: 404 without a body, as Backstage answers.
+async fn nothing(State(_): State<Api>) -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
+/// Puts the request into the body of an error, with its path as the part of the API sees it.
+async fn with_request(prefix: &'static str, request: Request, next: Next) -> Response {
+    let method = request.method().to_string();
+    let original = request.extensions().get::<axum::extract::OriginalUri>();
+    let uri = original.map_or_else(|| request.uri().clone(), |uri| uri.0.clone());
+    let response = next.run(request).await;
+    let Some(error) = response.extensions().get::<ApiError>() else {
+        return response;
+    };
+    let url = uri.path_and_query().map_or("/", |path| path.as_str());
+    let url = url.strip_prefix(prefix).unwrap_or(url);
+    let body = error::body(error, &method, url);
+    (error.status, axum::Json(body)).into_response()
+}
