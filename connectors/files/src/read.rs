@@ -1,0 +1,201 @@
+//! Reading catalog files once: what `annals check` and `annals ingest` are given.
+//!
+//! Items come in the order of the paths, of the files of a folder, and of the documents of a file.
+//! Targets of Location entities are not read: they are a wish of the catalog, not a part of the
+//! file. Of the same file under two paths the first counts.
+
+use std::collections::HashSet;
+use std::io::{self, BufRead};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use connector::{Broken, Found};
+use event::vocabulary::Fault;
+use model::yaml::Limits;
+
+pub use crate::documents::{Item, limits};
+
+use crate::documents::{self, End, Origin, Under, Visit};
+use crate::roots::Roots;
+use crate::site::{self, Site};
+use crate::walk::{self, Budget, Listing, Rule, Trouble};
+use crate::{Error, name, words};
+
+/// The path that stands for standard input.
+pub const STDIN: &str = "-";
+
+/// Reads files, folders, globs, and standard input (`-`).
+#[derive(Clone, Debug)]
+pub struct Reader {
+    paths: Vec<PathBuf>,
+    roots: Vec<PathBuf>,
+    limits: Limits,
+}
+
+impl Reader {
+    /// Reads these paths, in this order.
+    #[must_use]
+    pub fn new(paths: Vec<PathBuf>) -> Self {
+        Self { paths, roots: Vec::new(), limits: limits() }
+    }
+
+    /// The same, with further folders that placeholders may name files in. Those that the paths
+    /// name, or in which they lie, are allowed.
+    #[must_use]
+    pub fn with_roots(self, roots: Vec<PathBuf>) -> Self {
+        Self { roots, ..self }
+    }
+
+    /// The same, with other limits of a file.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Hands out what stands in the files, until there is no more of it or `visit` breaks.
+    ///
+    /// # Errors
+    /// A path that names nothing. Whatever is wrong with a file is an item.
+    pub fn visit(&self, visit: &mut dyn FnMut(Item) -> ControlFlow<()>) -> Result<(), Error> {
+        let roots = self.paths.iter().map(|path| site::root(here(), path));
+        let roots = Roots::new(roots.chain(self.roots.iter().cloned()));
+        let under = Under { roots: &roots, limits: self.limits, takes_unsteady: false };
+        let mut seen = HashSet::new();
+        for path in &self.paths {
+            let taken = if path == Path::new(STDIN) {
+                stream("stdin", std::io::stdin().lock(), self.limits, visit)
+            } else {
+                self.path(path, under, &mut seen, visit)?
+            };
+            if taken.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(
+        &self,
+        path: &Path,
+        under: Under<'_>,
+        seen: &mut HashSet<PathBuf>,
+        visit: Visit<'_>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let given = name::as_given(path);
+        let nothing = |problem: String| Error::Path { path: given.clone(), problem };
+        let (stop, mut budget) = (AtomicBool::new(false), Budget::UNLIMITED);
+        let mut list = |top: &Path, rule: Rule<'_>| {
+            walk::list(top, rule, under.roots, &mut budget, &stop).unwrap_or_default()
+        };
+        let listing = match site::look(here(), path).map_err(|nowhere| nothing(nowhere.words()))? {
+            Site::File => Listing::of_file(path),
+            Site::Folder => list(path, Rule::Folder),
+            Site::Glob(folder, pattern) => {
+                let listing = list(&folder, Rule::Glob(&pattern));
+                let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+                let mut unlisted = listing.unlisted.iter();
+                if listing.files.is_empty() && unlisted.all(|(_, error)| is_missing(error)) {
+                    return Err(nothing("matches no file".to_owned()));
+                }
+                listing
+            }
+        };
+        for (path, error) in &listing.unlisted {
+            let name = name::as_given(path);
+            if visit(broken(site::fault_of_unlisted(&name, error), name)).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        // A broken link that is not named like a file to be read is nobody's loss.
+        let is_loss = |trouble: &Trouble| !matches!(trouble, Trouble::Io(_));
+        for (path, trouble) in listing.strays.iter().filter(|(_, trouble)| is_loss(trouble)) {
+            let name = name::as_given(path);
+            if visit(broken(site::fault_of(&name, trouble), name)).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        for file in listing.files {
+            if file.real.as_ref().is_ok_and(|real| !seen.insert(real.clone())) {
+                continue;
+            }
+            if one(&file.path, file.real, under, visit).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// Reads a path as [`Reader`] does. `visit` returns whether to go on.
+///
+/// # Errors
+/// A path that names nothing.
+pub fn each(
+    path: &Path,
+    visit: &mut dyn FnMut(Result<Found, Broken>) -> bool,
+) -> Result<(), Error> {
+    Reader::new(vec![path.to_owned()]).visit(&mut |item| match visit(item.content) {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(()),
+    })
+}
+
+/// Reads YAML, JSON or NDJSON, whichever it is, from something that is no file.
+pub fn stream(
+    name: &str,
+    source: impl BufRead,
+    limits: Limits,
+    visit: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let roots = Roots::default();
+    let origin = Origin { name, path: None, locations: None, about: None };
+    flow(documents::read_stream(
+        source,
+        origin,
+        Under { roots: &roots, limits, takes_unsteady: true },
+        visit,
+    ))
+}
+
+fn one(
+    path: &Path,
+    real: Result<PathBuf, Trouble>,
+    under: Under<'_>,
+    visit: Visit<'_>,
+) -> ControlFlow<()> {
+    let name = name::as_given(path);
+    let real = match real {
+        Ok(real) => real,
+        Err(trouble) => return visit(broken(site::fault_of(&name, &trouble), name)),
+    };
+    let location = format!("file:{}", path.to_str().unwrap_or(&name));
+    let locations = Some((location.as_str(), location.as_str()));
+    let origin = Origin { name: &name, path: Some(path), locations, about: None };
+    match documents::read(&real, origin, under, None, visit).end {
+        End::Gone => {
+            let message = format!("{name} went while its folder was read");
+            visit(broken(words::fault("NotFoundError", message), name))
+        }
+        End::Unsteady => {
+            let message = format!("{name} changed while it was read");
+            visit(broken(words::fault("Error", message), name))
+        }
+        end => flow(end),
+    }
+}
+
+/// The folder that paths are relative to.
+fn here() -> &'static Path {
+    Path::new("")
+}
+
+fn flow(end: End) -> ControlFlow<()> {
+    if end == End::Enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+fn broken(fault: Fault, item: String) -> Item {
+    let fault = Fault { message: name::of_message(&fault.message), ..fault };
+    let pointer = Some(item.clone());
+    Item { line: None, content: Err(Broken { item, about: None, fault, pointer }) }
+}
