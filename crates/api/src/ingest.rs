@@ -9,6 +9,7 @@ use event::Position;
 use event::vocabulary::ScopeName;
 use http_body_util::BodyExt;
 use model::reference::EntityRef;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -73,12 +74,22 @@ pub enum IngestMode {
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IngestLine {
-    /// A document, and the line's number.
-    Document(Value, usize),
+    /// A document.
+    Document {
+        /// The document.
+        document: Value,
+        /// Where in the source it stands.
+        pointer: String,
+    },
     /// An entity that is gone.
     Gone(EntityRef),
-    /// A line that is neither, and its number.
-    Broken(String, usize),
+    /// Something that could not be read.
+    Broken {
+        /// Its name in the scope.
+        item: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// That was all.
     End,
 }
@@ -113,7 +124,10 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// Takes NDJSON: one document a line. With `mode=changes` a line may also be `{"gone": "REF"}`.
+/// Takes NDJSON. A line is a document, or one of
+/// - `{"entity": {…}, "pointer": "a.yaml#2"}`: a document, and where in the source it stands;
+/// - `{"broken": "why", "item": "a.yaml#3"}`: something of the scope that could not be read;
+/// - `{"gone": "component:default/a"}`, with `mode=changes`: an entity that is gone.
 pub(crate) async fn ingest(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -214,21 +228,115 @@ async fn send_line(
 }
 
 fn read_line(line: &[u8], number: usize, mode: IngestMode) -> IngestLine {
+    let place = format!("line {number}");
+    let broken = |message: String| IngestLine::Broken { item: place.clone(), message };
     let value: Value = match serde_json::from_slice(line) {
         Ok(value) => value,
-        Err(error) => return IngestLine::Broken(format!("the line is not JSON: {error}"), number),
+        Err(error) => return broken(format!("the line is not JSON: {error}")),
     };
-    let gone = value.as_object().filter(|object| object.len() == 1).and_then(|o| o.get("gone"));
-    let Some(gone) = gone else {
-        return IngestLine::Document(value, number);
+    let is_document = |object: &serde_json::Map<String, Value>| {
+        object.contains_key("kind") || object.contains_key("apiVersion")
     };
-    if mode == IngestMode::Snapshot {
-        let why = "`gone` has its place among changes (mode=changes), not in a snapshot";
-        return IngestLine::Broken(why.into(), number);
+    let object = value.as_object().filter(|object| !is_document(object));
+    let Some(object) = object else {
+        return IngestLine::Document { document: value, pointer: place };
+    };
+    let form = |key: &str| object.contains_key(key);
+    if form("entity") || form("broken") || form("gone") {
+        match serde_json::from_value(value) {
+            Ok(form) => read_form(form, place, mode),
+            Err(error) => broken(format!("the line is not of its form: {error}")),
+        }
+    } else {
+        // No document either, which the verdict says better.
+        IngestLine::Document { document: value, pointer: place }
     }
-    match gone.as_str().map(EntityRef::canonical) {
-        Some(Ok(reference)) => IngestLine::Gone(reference),
-        Some(Err(error)) => IngestLine::Broken(format!("`gone`: {error}"), number),
-        None => IngestLine::Broken("`gone` is not a reference".into(), number),
+}
+
+/// A line that is more than a document.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Form {
+    Entity(EntityForm),
+    Broken(BrokenForm),
+    Gone(GoneForm),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntityForm {
+    entity: Value,
+    pointer: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BrokenForm {
+    broken: String,
+    item: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GoneForm {
+    gone: String,
+}
+
+fn read_form(form: Form, place: String, mode: IngestMode) -> IngestLine {
+    match form {
+        Form::Entity(EntityForm { entity, pointer }) => {
+            IngestLine::Document { document: entity, pointer: pointer.unwrap_or(place) }
+        }
+        Form::Broken(BrokenForm { broken, item }) => IngestLine::Broken { item, message: broken },
+        Form::Gone(_) if mode == IngestMode::Snapshot => IngestLine::Broken {
+            item: place,
+            message: "`gone` has its place among changes (mode=changes), not in a snapshot".into(),
+        },
+        Form::Gone(GoneForm { gone }) => match EntityRef::canonical(&gone) {
+            Ok(reference) => IngestLine::Gone(reference),
+            Err(error) => IngestLine::Broken { item: place, message: format!("`gone`: {error}") },
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_their_forms() {
+        let document = |document: Value, pointer: &str| IngestLine::Document {
+            document,
+            pointer: pointer.into(),
+        };
+        let broken = |item: &str, message: &str| (item.to_owned(), message.to_owned());
+        for (line, expected) in [
+            (r#"{"kind":"A"}"#, document(json!({"kind": "A"}), "line 7")),
+            (r#"{"kind":"A","gone":"x"}"#, document(json!({"kind": "A", "gone": "x"}), "line 7")),
+            (r#"{}"#, document(json!({}), "line 7")),
+            (r#"[1]"#, document(json!([1]), "line 7")),
+            (r#"{"entity":{"a":1},"pointer":"f#1"}"#, document(json!({"a": 1}), "f#1")),
+            (r#"{"entity":{"a":1}}"#, document(json!({"a": 1}), "line 7")),
+        ] {
+            assert_eq!(read_line(line.as_bytes(), 7, IngestMode::Snapshot), expected, "{line}");
+        }
+        let gone = r#"{"gone":"component:default/a"}"#;
+        let reference = EntityRef::canonical("component:default/a").unwrap();
+        let read = read_line(gone.as_bytes(), 7, IngestMode::Changes);
+        assert_eq!(read, IngestLine::Gone(reference));
+        for (line, (item, says)) in [
+            ("{", broken("line 7", "not JSON")),
+            (gone, broken("line 7", "mode=changes")),
+            (r#"{"gone":"a"}"#, broken("line 7", "mode=changes")),
+            (r#"{"broken":"why","item":"f#2"}"#, broken("f#2", "why")),
+            (r#"{"entity":1,"pointr":"x"}"#, broken("line 7", "not of its form")),
+        ] {
+            let read = read_line(line.as_bytes(), 7, IngestMode::Snapshot);
+            let IngestLine::Broken { item: found, message } = read else {
+                panic!("{line} was taken");
+            };
+            assert_eq!(found, item, "{line}");
+            assert!(message.contains(&says), "{line}: {message}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use event::{Body, Event, Kind, Offset, Open, Record, RecordId, Salt, SourceName,
 use log::Log;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rand::Rng;
-use uuid::{ContextV7, Uuid};
+use uuid::{NoContext, Uuid};
 
 use crate::Clock;
 
@@ -70,7 +70,6 @@ pub struct Appender {
     clock: Clock,
     source: SourceName,
     epoch: u64,
-    ids: ContextV7,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -100,15 +99,7 @@ struct Group {
 impl Appender {
     /// A source's way into the log, in an epoch that no one else uses.
     pub(crate) fn new(log: Arc<dyn Log>, clock: Clock, source: SourceName, epoch: u64) -> Self {
-        Self {
-            log,
-            clock,
-            source,
-            epoch,
-            ids: ContextV7::new(),
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        }
+        Self { log, clock, source, epoch, state: Mutex::default(), changed: Condvar::new() }
     }
 
     /// The source's name.
@@ -179,7 +170,7 @@ impl Appender {
         rand::rng().fill_bytes(&mut salt);
         let us = recorded.as_micros().unsigned_abs();
         let moment = uuid::Timestamp::from_unix(
-            &self.ids,
+            NoContext,
             us / 1_000_000,
             u32::try_from(us % 1_000_000).unwrap_or(0) * 1_000,
         );
