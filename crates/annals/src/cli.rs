@@ -1,0 +1,192 @@
+//! What can be asked for on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The software catalog that remembers.
+#[derive(Debug, Parser)]
+#[command(name = "annals", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Print one JSON object last, for programs.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 the answer is no (refused, differs); 2 wrong use; \
+                          3 a fault.\nLog lines go to standard error; ANNALS_LOG=debug shows more.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the catalog: connectors, log, fold, views and API in one process.
+    Serve(Serve),
+    /// Hand in catalog files as one scope: new ones are added, missing ones withdrawn.
+    Ingest(Ingest),
+    /// Write a synthetic catalog as NDJSON, one document a line.
+    Generate(Generate),
+    /// Look at the log, write it out, read it in.
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Build views anew from a log.
+    Replay(Replay),
+    /// Print position, rules and digests of the views in a data folder.
+    Digest(Digest),
+    /// Validate catalog files, or a configuration.
+    Check(Check),
+    /// See how connectors are, and let held withdrawals pass.
+    #[command(subcommand)]
+    Connectors(Connectors),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration, as YAML. Without one, `--catalog` is enough.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the log and the views are kept [default: ./data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:7007].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// A catalog file, a folder with such, or a glob; is watched. May be given several times.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) catalog: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    /// The server that takes the documents.
+    #[arg(long, value_name = "URL", conflicts_with = "data", required_unless_present = "data")]
+    pub(crate) server: Option<String>,
+    /// The data folder that takes them, while no server runs on it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The scope's name: what the same name showed before and these files do not is withdrawn.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) scope: String,
+    /// Withdraw whatever these files do not show, however much it is.
+    #[arg(long)]
+    pub(crate) allow_withdrawals: bool,
+    /// Files, folders or globs: YAML, JSON or NDJSON; `-` reads NDJSON from standard input.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// How many entities.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20_000_000))]
+    pub(crate) entities: u32,
+    /// Another catalog for another seed.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The same catalog, after so many entities have changed.
+    #[arg(long, value_name = "M", default_value_t = 0)]
+    pub(crate) updates: u32,
+}
+
+/// Which log.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Source {
+    /// That of a data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// That of a running server.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// That of a configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Write the log as NDJSON CloudEvents.
+    Export {
+        #[command(flatten)]
+        source: Source,
+        /// The file; standard output where absent.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Read a log that was exported into an empty one, or one that begins exactly so.
+    Import {
+        /// The data folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The file; `-` reads standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print the last records.
+    Tail {
+        #[command(flatten)]
+        source: Source,
+        /// How many.
+        #[arg(short = 'n', long, default_value_t = 10)]
+        lines: u64,
+    },
+    /// Print how many records there are, and where the log ends.
+    Stat {
+        #[command(flatten)]
+        source: Source,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// A log: an exported file, `-` for standard input, or a data folder.
+    #[arg(long, value_name = "LOG")]
+    pub(crate) from: PathBuf,
+    /// The data folder that is made; it must be empty or absent.
+    #[arg(long, value_name = "NEW_DIR")]
+    pub(crate) data: PathBuf,
+    /// Stop after a position, or at a time (RFC 3339).
+    #[arg(long, value_name = "POSITION|TIME")]
+    pub(crate) until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Digest {
+    /// The data folder; no server may run on it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Compute the digest anew from every row, and compare the indexes with rebuilt ones.
+    #[arg(long)]
+    pub(crate) deep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Files, folders or globs; a configuration is told from catalog files by what stands in it.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The configuration whose kinds count as known.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connectors {
+    /// List sources, with how they are, and scopes that hold withdrawals back.
+    List {
+        /// The server.
+        #[arg(long, value_name = "URL")]
+        server: String,
+    },
+    /// Let the withdrawal pass that a scope holds back.
+    Approve {
+        /// The server.
+        #[arg(long, value_name = "URL")]
+        server: String,
+        /// At most so many entities; as many as are held where absent.
+        #[arg(long, value_name = "N")]
+        at_most: Option<u64>,
+        /// The scope's name.
+        scope: String,
+    },
+}

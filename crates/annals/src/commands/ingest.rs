@@ -1,0 +1,191 @@
+//! `annals ingest`: catalog files as one scope.
+
+use std::io::{BufWriter, Read, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use api::{Commands, IngestLine, IngestMode, IngestRequest, Report};
+use connector::{Broken, Found};
+use event::vocabulary::ScopeName;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use super::remote::Server;
+use crate::cli::Ingest;
+use crate::config::Config;
+use crate::exit::{Exit, Wrong};
+use crate::node::{Node, Settings};
+use crate::port::IngestPort;
+use crate::report;
+
+/// How many documents wait between reading files and handing them in.
+const WAITING: usize = 256;
+
+pub(crate) fn run(args: &Ingest, json: bool) -> Result<Exit> {
+    let scope = ScopeName::new(&args.scope).map_err(|error| Wrong(error.to_string()))?;
+    let bar = report::bar(None, "handing in documents");
+    let answer = match (&args.server, &args.data) {
+        (Some(url), _) => to_server(url, &scope, args, &bar)?,
+        (None, Some(data)) => to_folder(data, scope, args, &bar)?,
+        (None, None) => return Err(Wrong("either --server or --data is needed".into()).into()),
+    };
+    bar.finish_and_clear();
+    Ok(tell(&answer, json))
+}
+
+/// Sends documents as NDJSON, as they are read.
+fn to_server(url: &str, scope: &ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Value> {
+    let server = Server::new(url)?;
+    let withdraw = if args.allow_withdrawals { "?allowWithdrawals=true" } else { "" };
+    let path = format!("/api/ingest/{}{withdraw}", path_encoded(scope.as_str()));
+    let (mut reader, mut writer) = std::io::pipe()?;
+    std::thread::scope(|threads| {
+        let reading = threads.spawn(move || {
+            let mut writer = BufWriter::with_capacity(1 << 16, &mut writer);
+            each_item(&args.paths, &mut |item| {
+                bar.inc(1);
+                let line = match item {
+                    Ok(found) => json!({"entity": found.document, "pointer": found.pointer}),
+                    Err(broken) => json!({"broken": broken.fault.message, "item": broken.item}),
+                };
+                writeln!(writer, "{line}")?;
+                Ok(())
+            })?;
+            writer.flush()?;
+            Ok::<_, anyhow::Error>(())
+        });
+        let answer = server.post(&path, "application/x-ndjson", &mut reader as &mut dyn Read);
+        // A server that hung up has its reason in its answer; that reading stopped then is no news.
+        drop(reader);
+        let read = reading.join().map_err(|_| anyhow!("reading files broke off"))?;
+        let answer = answer?;
+        read?;
+        Ok(answer)
+    })
+}
+
+/// Hands documents in to a data folder on which no server runs.
+fn to_folder(data: &Path, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Value> {
+    let settings = Settings::new(&Config::default(), Some(data))?;
+    let node = Node::open(&settings)?;
+    let taken = take(&node, scope, args, bar);
+    let closed = node.close();
+    let report = taken?;
+    closed?;
+    Ok(report_json(&report))
+}
+
+fn take(node: &Node, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Report> {
+    let port = IngestPort::new(node.ingest.clone(), node.own.clone(), node.log_id()?);
+    let request = IngestRequest {
+        scope,
+        mode: IngestMode::Snapshot,
+        allow_withdrawals: args.allow_withdrawals,
+        author: None,
+    };
+    let (sender, receiver) = std::sync::mpsc::sync_channel(WAITING);
+    std::thread::scope(|threads| {
+        let reading = threads.spawn(move || {
+            each_item(&args.paths, &mut |item| {
+                bar.inc(1);
+                let line = match item {
+                    Ok(Found { document, pointer, .. }) => {
+                        IngestLine::Document { document, pointer: pointer.unwrap_or_default() }
+                    }
+                    Err(Broken { item, fault, .. }) => {
+                        IngestLine::Broken { item, message: fault.message }
+                    }
+                };
+                sender.send(line).context("documents are not taken any more")
+            })?;
+            sender.send(IngestLine::End).context("documents are not taken any more")
+        });
+        let report = port.ingest(&request, &mut receiver.into_iter());
+        let read = reading.join().map_err(|_| anyhow!("reading files broke off"))?;
+        let report = report.map_err(|error| anyhow!(error.message))?;
+        read?;
+        Ok(report)
+    })
+}
+
+/// Everything that stands in files, folders and globs, in order.
+fn each_item(
+    paths: &[PathBuf],
+    visit: &mut dyn FnMut(Result<Found, Broken>) -> Result<()>,
+) -> Result<()> {
+    let mut visited = Ok(());
+    let read = files::read::Reader::new(paths.to_vec()).visit(&mut |item| {
+        visited = visit(item.content);
+        if visited.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    read.map_err(|error| Wrong(error.to_string()))?;
+    visited
+}
+
+fn report_json(report: &Report) -> Value {
+    let refusals = report.refusals.iter().map(|refusal| {
+        json!({"what": refusal.what, "pointer": refusal.pointer, "message": refusal.message})
+    });
+    json!({
+        "seen": report.seen,
+        "changed": report.changed,
+        "gone": report.gone,
+        "refused": report.refused,
+        "refusals": refusals.collect::<Vec<Value>>(),
+        "held": report.held,
+        "position": report.position.map(|position| position.to_string()),
+    })
+}
+
+/// Says what came of it.
+fn tell(answer: &Value, json: bool) -> Exit {
+    let number = |key: &str| answer[key].as_u64().unwrap_or(0);
+    report::result(json, answer, || {
+        let mut lines = Vec::new();
+        for refusal in answer["refusals"].as_array().into_iter().flatten() {
+            let text = |key: &str| refusal[key].as_str().unwrap_or_default();
+            let place = match refusal["pointer"].as_str() {
+                Some(pointer) if pointer != text("what") => format!(" ({pointer})"),
+                _ => String::new(),
+            };
+            lines.push(format!("REFUSED  {}{place}: {}", text("what"), text("message")));
+        }
+        let unlisted = number("refused").saturating_sub(lines.len() as u64);
+        if unlisted > 0 {
+            lines
+                .push(format!("REFUSED  {unlisted} more; GET /api/connectors/refusals lists them"));
+        }
+        lines.push(format!(
+            "{} documents: {} changed, {} withdrawn, {} refused; folded at {}",
+            number("seen"),
+            number("changed"),
+            number("gone"),
+            number("refused"),
+            answer["position"].as_str().unwrap_or("-"),
+        ));
+        if let Some(held) = answer["held"].as_u64() {
+            lines.push(format!(
+                "HELD     {held} entities would be withdrawn, more than the guard lets pass; give \
+                 --allow-withdrawals if that is meant"
+            ));
+        }
+        lines.join("\n")
+    });
+    let no = number("refused") > 0 || answer["held"].as_u64().is_some();
+    if no { Exit::No } else { Exit::Done }
+}
+
+/// A text as one part of a path; slashes stay.
+fn path_encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

@@ -1,0 +1,168 @@
+//! `annals serve`: everything in one process.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use api::{Api, HttpMetrics};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cli::Serve;
+use crate::config::{self, Config};
+use crate::exit::{Exit, Wrong};
+use crate::metrics::NodeHealth;
+use crate::node::{Node, Settings};
+use crate::port::IngestPort;
+use crate::report;
+
+mod sources;
+
+use sources::Sources;
+
+/// Where to listen, unless told otherwise.
+const LISTEN: &str = "127.0.0.1:7007";
+
+/// How long answers that are under way get when the node stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(args: &Serve) -> Result<Exit> {
+    let config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    let connectors = sources::configured(&config, &args.catalog)?;
+    let address = address(args, &config)?;
+    let settings = Settings::new(&config, args.data.as_deref())?;
+    // The port is taken before anything is opened: a node that can't listen changes nothing.
+    let listener = std::net::TcpListener::bind(address)
+        .with_context(|| format!("{address} can't be listened on"))?;
+    listener.set_nonblocking(true)?;
+    let node = Node::open(&settings)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let served = runtime.block_on(serve(&node, &config, connectors, listener));
+    // What still runs was told to stop; it is not waited for without end.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    let closed = node.close();
+    served?;
+    closed?;
+    tracing::info!("stopped; all that was appended is folded");
+    Ok(Exit::Done)
+}
+
+fn address(args: &Serve, config: &Config) -> Result<SocketAddr> {
+    let text = args.listen.as_deref().or(config.server.listen.as_deref()).unwrap_or(LISTEN);
+    let address = text.to_socket_addrs().ok().and_then(|mut all| all.next());
+    let address = address.ok_or_else(|| {
+        Wrong(format!("`{text}` is not an address to listen on, such as {LISTEN}"))
+    })?;
+    if !address.ip().to_canonical().is_loopback() && config.server.tokens.is_empty() {
+        let why = "listening beyond this machine needs tokens (server.tokens in the configuration)";
+        return Err(Wrong(format!("{address}: {why}")).into());
+    }
+    Ok(address)
+}
+
+/// Serves until the process is told to stop, or the log can't be followed any more.
+async fn serve(
+    node: &Node,
+    config: &Config,
+    connectors: Vec<files::Config>,
+    listener: std::net::TcpListener,
+) -> Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let address = listener.local_addr()?;
+    let (stop, stopping) = watch::channel(false);
+    let sources = Sources::start(node, &config.kinds()?, connectors, &stopping)?;
+    let api = api(node, config)?;
+    let service = api::router(api).into_make_service_with_connect_info::<SocketAddr>();
+    let mut told = stopping.clone();
+    let server = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { drop(told.wait_for(|stop| *stop).await) });
+    let server = tokio::spawn(async move { server.await });
+    if let Some((log, offset)) = node.views.offset() {
+        tracing::info!(%log, offset, "the catalog is open");
+    }
+    report::say(&format!("Annals listens on http://{address}"));
+    let ended = tokio::select! {
+        () = signalled() => Ok(()),
+        why = broken(node) => Err(anyhow!(why)),
+        why = sources.failed() => Err(anyhow!(why)),
+    };
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    sources.stop().await;
+    if tokio::time::timeout(GRACE, server).await.is_err() {
+        tracing::warn!("answers that took too long are broken off");
+    }
+    ended
+}
+
+fn api(node: &Node, config: &Config) -> Result<Api> {
+    let health = NodeHealth::new(
+        &node.registry,
+        Arc::clone(&node.log),
+        Arc::clone(&node.views),
+        Arc::clone(node.processor.progress()),
+    )?;
+    let port = IngestPort::new(Arc::clone(&node.ingest), Arc::clone(&node.own), node.log_id()?);
+    Ok(Api::new(
+        Arc::clone(&node.views),
+        Arc::clone(&node.log),
+        node.processor.progress().watch(),
+        Arc::new(port),
+        Arc::new(health),
+        node.registry.clone(),
+        HttpMetrics::new(&node.registry)?,
+        config.tokens()?,
+    ))
+}
+
+/// Ends when the process is told to stop.
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => drop(result),
+    }
+}
+
+/// Ends when the log can't be followed any more, with why.
+async fn broken(node: &Node) -> String {
+    let progress = node.processor.progress();
+    let mut watched = progress.watch();
+    loop {
+        if let Some(why) = progress.why_stopped() {
+            return why;
+        }
+        if watched.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// The connectors' parts of a configuration, and what the command line adds.
+pub(crate) fn read_connector(value: &serde_json::Value, at: usize) -> Result<files::Config> {
+    const KINDS: [&str; 1] = ["files"];
+    let place = format!("connectors[{at}]");
+    let kind = value.get("kind").and_then(serde_json::Value::as_str);
+    match kind {
+        Some("files") => {
+            let mut value = value.clone();
+            if let Some(members) = value.as_object_mut() {
+                members.shift_remove("kind");
+            }
+            config::read(&value).with_context(|| place)
+        }
+        Some(other) => {
+            let nearest = model::nearest::nearest(other, KINDS);
+            let hint = nearest.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            Err(Wrong(format!("{place}: unknown kind of connector `{other}`{hint}")).into())
+        }
+        None => Err(Wrong(format!("{place}: `kind` is missing")).into()),
+    }
+}

@@ -1,0 +1,290 @@
+//! The configuration.
+//!
+//! It is YAML; unknown keys are errors that name the nearest known one. In texts, `${NAME}` is
+//! replaced by an environment variable, and a text that begins with `$file:` by what stands in that
+//! file. What was put in so is never printed.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use api::{Permission, Token, Tokens};
+use event::vocabulary::Orphans;
+use model::kinds::{CustomKind, Kinds};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::exit::Wrong;
+
+/// The whole configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) memory_max: Option<Bytes>,
+    pub(crate) log: LogConfig,
+    /// Each is read by its connector once its kind is known.
+    pub(crate) connectors: Vec<Value>,
+    pub(crate) kinds: Vec<CustomKind>,
+    pub(crate) orphans: Orphans,
+    pub(crate) withdrawals: Withdrawals,
+}
+
+/// Where to listen, and to whom.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    pub(crate) listen: Option<String>,
+    pub(crate) tokens: Vec<TokenConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenConfig {
+    name: String,
+    secret: String,
+    may: Vec<Permission>,
+}
+
+impl std::fmt::Debug for TokenConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenConfig").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogConfig {
+    pub(crate) kind: LogKind,
+    /// The name in the log's checkpoints, if the log is made now.
+    pub(crate) origin: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogKind {
+    #[default]
+    Embedded,
+}
+
+/// What withdrawals pass without being asked about.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Withdrawals {
+    pub(crate) percent_max: u8,
+    pub(crate) count_min: u64,
+}
+
+impl Default for Withdrawals {
+    fn default() -> Self {
+        let guard = ingest::Guard::default();
+        Self { percent_max: guard.percent_max, count_min: guard.count_min }
+    }
+}
+
+/// An amount of memory: a number of bytes, or `512MiB`, `2GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) usize);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let bytes = match &value {
+            Value::Number(number) => number.as_u64().and_then(|bytes| usize::try_from(bytes).ok()),
+            Value::String(text) => amount(text),
+            _ => None,
+        };
+        bytes.map(Self).ok_or_else(|| {
+            serde::de::Error::custom("expected an amount of memory, such as 512MiB or 2GiB")
+        })
+    }
+}
+
+fn amount(text: &str) -> Option<usize> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: usize = text[..end].parse().ok()?;
+    let unit = match text[end..].trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+impl Config {
+    /// Reads a configuration.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read(path).map_err(|error| {
+            Wrong(format!("the configuration {} can't be read: {error}", path.display()))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, folder)
+            .with_context(|| format!("the configuration {} can't be used", path.display()))
+    }
+
+    /// Reads a configuration from its text; files that it names are looked for from a folder on.
+    pub(crate) fn parse(text: &[u8], folder: &Path) -> Result<Self> {
+        let mut documents = model::yaml::read(text, &model::yaml::Limits::default()).into_iter();
+        let mut value = match (documents.next(), documents.next()) {
+            (None, _) => return Ok(Self::default()),
+            (Some(Ok(document)), None) => document.value,
+            (Some(Err(error)), _) => return Err(Wrong(error.to_string()).into()),
+            (Some(Ok(_)), Some(_)) => {
+                return Err(Wrong("it has more than one document".into()).into());
+            }
+        };
+        put_in(&mut value, "", folder)?;
+        let config: Self = read(&value)?;
+        config.kinds()?;
+        config.tokens()?;
+        Ok(config)
+    }
+
+    /// The kinds that are known: Backstage's and the user's own.
+    pub(crate) fn kinds(&self) -> Result<Kinds> {
+        Kinds::new(self.kinds.clone()).map_err(|error| Wrong(error.to_string()).into())
+    }
+
+    /// The tokens.
+    pub(crate) fn tokens(&self) -> Result<Tokens> {
+        let mut tokens = Vec::new();
+        for (at, token) in self.server.tokens.iter().enumerate() {
+            let place = format!("server.tokens[{at}]");
+            if token.name.is_empty() || !token.name.bytes().all(|b| b.is_ascii_graphic()) {
+                let why = "must be printable ASCII without spaces";
+                return Err(Wrong(format!("{place}.name {why}")).into());
+            }
+            if token.secret.len() < 16 {
+                let why = "must have at least 16 characters";
+                return Err(Wrong(format!("{place}.secret {why}")).into());
+            }
+            tokens.push(Token::new(token.name.clone(), &token.secret, token.may.clone()));
+        }
+        Ok(Tokens::new(tokens))
+    }
+}
+
+/// Reads a part of the configuration, with errors that name the place and the nearest known key.
+pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let place = error.path().to_string();
+        let text = error.inner().to_string();
+        let place = if place == "." { String::new() } else { format!("{place}: ") };
+        Wrong(format!("{place}{}", with_nearest(&text))).into()
+    })
+}
+
+/// Serde says `unknown field `a`, expected one of `b`, `c``, or the like for variants: the nearest
+/// of those is what was meant, most often.
+fn with_nearest(text: &str) -> String {
+    let mut names = text.split('`').skip(1).step_by(2);
+    let unknown = text.starts_with("unknown field") || text.starts_with("unknown variant");
+    let (true, Some(found)) = (unknown, names.next()) else { return text.to_owned() };
+    let known: Vec<&str> = names.collect();
+    let what = if text.starts_with("unknown field") { "unknown key" } else { "unknown value" };
+    match model::nearest::nearest(found, known.iter().copied()) {
+        Some(nearest) => format!("{what} `{found}`, did you mean `{nearest}`?"),
+        None => format!("{what} `{found}`, known are: {}", known.join(", ")),
+    }
+}
+
+/// Puts environment variables and files in.
+fn put_in(value: &mut Value, place: &str, folder: &Path) -> Result<()> {
+    match value {
+        Value::String(text) => {
+            *text = resolve(text, place, folder)?;
+            Ok(())
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .enumerate()
+            .try_for_each(|(at, item)| put_in(item, &format!("{place}[{at}]"), folder)),
+        Value::Object(members) => members.iter_mut().try_for_each(|(key, member)| {
+            let dot = if place.is_empty() { "" } else { "." };
+            // JSON schemas of kinds may hold what looks like a variable.
+            if place.is_empty() && key == "kinds" {
+                return Ok(());
+            }
+            put_in(member, &format!("{place}{dot}{key}"), folder)
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn resolve(text: &str, place: &str, folder: &Path) -> Result<String> {
+    if let Some(path) = text.strip_prefix("$file:") {
+        let path = folder.join(path);
+        let read = std::fs::read_to_string(&path).map_err(|error| {
+            Wrong(format!("{place}: {} can't be read: {error}", path.display()))
+        })?;
+        return Ok(read.trim_end().to_owned());
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, behind) =
+            after.split_once('}').ok_or_else(|| Wrong(format!("{place}: `${{` without `}}`")))?;
+        let value = std::env::var(name)
+            .map_err(|_| Wrong(format!("{place}: the environment variable {name} is not set")))?;
+        out.push_str(before);
+        out.push_str(&value);
+        rest = behind;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config> {
+        Config::parse(text.as_bytes(), Path::new("."))
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (text, says) in [
+            ("sever: {}", "unknown key `sever`, did you mean `server`?"),
+            ("server: {listn: x}", "server.listn: unknown key `listn`, did you mean `listen`?"),
+            ("log: {kind: embeded}", "log.kind: unknown value `embeded`, did you mean `embedded`?"),
+            ("zzz: 1", "unknown key `zzz`, known are: server"),
+            ("memory_max: lots", "memory_max: expected an amount of memory"),
+            (
+                "server: {tokens: [{name: a, secret: short, may: []}]}",
+                "server.tokens[0].secret must",
+            ),
+            ("data: ${ANNALS_TEST_NOT_SET}", "data: the environment variable ANNALS_TEST_NOT_SET"),
+            ("data: $file:/nowhere/at/all", "data: /nowhere/at/all can't be read"),
+            ("data: [", "line 1"),
+            ("a: 1\n---\nb: 2", "more than one document"),
+            ("kinds: [{kind: Component, apiVersion: a/v1}]", "kinds[0]"),
+        ] {
+            let error = parse(text).expect_err(text);
+            let said = format!("{error:#}");
+            assert!(said.contains(says), "{text}: {said}");
+            assert_eq!(crate::exit::code_of(&error), crate::exit::Exit::Wrong);
+        }
+    }
+
+    #[test]
+    fn secrets_are_put_in_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), "a secret of many letters\n").unwrap();
+        let text = "server: {tokens: [{name: ci, secret: $file:secret, may: [read]}]}\n\
+                    memory_max: 2GiB\ndata: /data/${PATH}/x";
+        let config = Config::parse(text.as_bytes(), folder.path()).unwrap();
+        assert_eq!(config.server.tokens[0].secret, "a secret of many letters");
+        assert_eq!(config.memory_max, Some(Bytes(2 << 30)));
+        assert!(!format!("{config:?}").contains("letters"));
+        let path = std::env::var("PATH").unwrap();
+        assert_eq!(config.data, Some(PathBuf::from(format!("/data/{path}/x"))));
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_configuration() {
+        assert!(parse("").unwrap().connectors.is_empty());
+    }
+}

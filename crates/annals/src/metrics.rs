@@ -1,0 +1,101 @@
+//! What the node says about itself beside the crates' own counters.
+
+use std::sync::Arc;
+
+use api::{Health, Readiness};
+use log::Log;
+use processor::Progress;
+use prometheus::{IntGauge, Registry};
+use views::Views;
+
+/// How the node is.
+pub(crate) struct NodeHealth {
+    log: Arc<dyn Log>,
+    views: Arc<Views>,
+    progress: Arc<Progress>,
+    gauges: Gauges,
+}
+
+struct Gauges {
+    log_records: IntGauge,
+    cache_bytes: IntGauge,
+    table_bytes: IntGauge,
+    hot_sets: IntGauge,
+    paths: IntGauge,
+    hot_log_bytes: IntGauge,
+    ready: IntGauge,
+}
+
+/// A node that is this far behind the log does not answer for the catalog.
+const LAG_MAX: u64 = 10_000;
+
+impl NodeHealth {
+    pub(crate) fn new(
+        registry: &Registry,
+        log: Arc<dyn Log>,
+        views: Arc<Views>,
+        progress: Arc<Progress>,
+    ) -> Result<Self, prometheus::Error> {
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let gauges = Gauges {
+            log_records: gauge("annals_log_records", "Records in the log.")?,
+            cache_bytes: gauge(
+                "annals_views_rocksdb_cache_bytes",
+                "Memory of RocksDB's block cache and write buffers, in bytes.",
+            )?,
+            table_bytes: gauge(
+                "annals_views_rocksdb_table_bytes",
+                "Memory of RocksDB's open table files beside the cache, in bytes.",
+            )?,
+            hot_sets: gauge("annals_index_hot_sets", "Sets of the filter index in memory.")?,
+            paths: gauge("annals_index_paths", "Paths of the filter index.")?,
+            hot_log_bytes: gauge(
+                "annals_index_log_bytes",
+                "Bytes that a restart reads to bring the sets in memory up to date.",
+            )?,
+            ready: gauge("annals_ready", "1 if the node answers for the catalog, else 0.")?,
+        };
+        Ok(Self { log, views, progress, gauges })
+    }
+}
+
+impl Health for NodeHealth {
+    fn readiness(&self) -> Readiness {
+        let mut readiness = Readiness::default();
+        if let Some(why) = self.progress.why_stopped() {
+            readiness.why_not.push(format!("the views do not follow the log: {why}"));
+        }
+        match self.log.end() {
+            Err(error) => readiness.why_not.push(error.to_string()),
+            Ok(end) => {
+                let folded = self.progress.offset().map_or(0, |offset| offset + 1);
+                readiness.lag = end.saturating_sub(folded);
+                if readiness.lag > LAG_MAX {
+                    let lag = readiness.lag;
+                    readiness.why_not.push(format!("{lag} records of the log are not folded yet"));
+                }
+            }
+        }
+        if self.views.offset().is_none() {
+            readiness.why_not.push("nothing is folded yet".into());
+        }
+        readiness
+    }
+
+    fn refresh_metrics(&self) {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let stats = self.views.stats();
+        let gauges = &self.gauges;
+        gauges.log_records.set(signed(self.log.end().unwrap_or(0)));
+        gauges.cache_bytes.set(signed(stats.cache_bytes));
+        gauges.table_bytes.set(signed(stats.table_bytes));
+        gauges.hot_sets.set(signed(stats.index.hot_sets));
+        gauges.paths.set(signed(stats.index.paths));
+        gauges.hot_log_bytes.set(signed(stats.index.log_bytes));
+        gauges.ready.set(i64::from(self.readiness().why_not.is_empty()));
+    }
+}

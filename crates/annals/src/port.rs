@@ -1,0 +1,128 @@
+//! The port from the API to ingest.
+
+use std::sync::Arc;
+
+use api::{ApiError, Commands, IngestLine, IngestMode, IngestRequest, Refusal, Report};
+use connector::{Approve, Broken, EmitError, Found, Outcome, SnapshotItem};
+use event::vocabulary::{Fault, ScopeName, WithdrawalApproved};
+use event::{Event, LogId, Offset, Position};
+use ingest::{Appender, ChangeItem, Draft, Ingest};
+
+/// What stands before the name that a caller gives a scope, so that nobody hands in what belongs
+/// to a connector.
+pub(crate) const SCOPE_PREFIX: &str = "ingest/";
+
+/// Hands what the API is asked for to ingest.
+pub(crate) struct IngestPort {
+    ingest: Arc<Ingest>,
+    appender: Arc<Appender>,
+    log: LogId,
+}
+
+impl IngestPort {
+    pub(crate) fn new(ingest: Arc<Ingest>, appender: Arc<Appender>, log: LogId) -> Self {
+        Self { ingest, appender, log }
+    }
+
+    fn position(&self, offset: Offset) -> Position {
+        Position { log: self.log, offset }
+    }
+}
+
+/// The scope that documents handed in under a name belong to.
+pub(crate) fn ingest_scope(name: &ScopeName) -> Result<ScopeName, event::vocabulary::NameError> {
+    ScopeName::new(&format!("{SCOPE_PREFIX}{name}"))
+}
+
+impl Commands for IngestPort {
+    fn ingest(
+        &self,
+        request: &IngestRequest,
+        lines: &mut dyn Iterator<Item = IngestLine>,
+    ) -> Result<Report, ApiError> {
+        let scope =
+            ingest_scope(&request.scope).map_err(|error| ApiError::input(error.to_string()))?;
+        let approve = if request.allow_withdrawals { Approve::Always } else { Approve::Guarded };
+        let author = request.author.as_deref();
+        let outcome = match request.mode {
+            IngestMode::Snapshot => {
+                let mut items = lines.map(item);
+                self.ingest.take(&self.appender, &scope, approve, author, &mut items)
+            }
+            IngestMode::Changes => {
+                let mut changes = lines.map(change);
+                self.ingest.take_changes(&self.appender, &scope, author, &mut changes)
+            }
+        };
+        outcome.map(|outcome| report(outcome, self)).map_err(|error| refused(&error))
+    }
+
+    fn approve(
+        &self,
+        scope: &ScopeName,
+        at_most: u64,
+        author: Option<&str>,
+    ) -> Result<Position, ApiError> {
+        let approved =
+            Event::WithdrawalApproved(WithdrawalApproved { scope: scope.clone(), at_most });
+        let draft = Draft::new(&approved).by(author);
+        let last = self.appender.append(vec![draft]).map_err(|error| refused(&error))?;
+        let last = last.ok_or_else(|| ApiError::internal("nothing was appended"))?;
+        self.ingest.wait(last).map_err(|error| refused(&error))?;
+        Ok(self.position(last))
+    }
+}
+
+fn item(line: IngestLine) -> SnapshotItem {
+    match change(line) {
+        ChangeItem::Found(found) => SnapshotItem::Found(found),
+        ChangeItem::Broken(broken) => SnapshotItem::Broken(broken),
+        // In a snapshot no line says that something is gone.
+        ChangeItem::Gone(_) | ChangeItem::End => SnapshotItem::End,
+    }
+}
+
+fn change(line: IngestLine) -> ChangeItem {
+    match line {
+        IngestLine::Document { document, pointer } => {
+            ChangeItem::Found(Found { document, pointer: Some(pointer), time: None })
+        }
+        IngestLine::Gone(reference) => ChangeItem::Gone(reference),
+        IngestLine::Broken { item, message } => ChangeItem::Broken(Broken {
+            pointer: Some(item.clone()),
+            item,
+            about: None,
+            fault: Fault { name: "InputError".into(), message },
+        }),
+        IngestLine::End => ChangeItem::End,
+    }
+}
+
+fn report(outcome: Outcome, port: &IngestPort) -> Report {
+    let refusals = outcome.refusals.into_iter().map(|refusal| Refusal {
+        what: refusal.what,
+        pointer: refusal.pointer,
+        message: refusal.message,
+    });
+    let position = outcome.last.or_else(|| port.ingest.known().applied());
+    Report {
+        seen: outcome.seen,
+        changed: outcome.changed,
+        gone: outcome.gone,
+        refused: outcome.refused,
+        refusals: refusals.collect(),
+        held: outcome.held,
+        position: position.map(|offset| port.position(offset)),
+    }
+}
+
+fn refused(error: &EmitError) -> ApiError {
+    match error {
+        EmitError::Stale { .. } => ApiError::conflict(format!("{error}; send it again")),
+        EmitError::Stopped | EmitError::Clock { .. } => ApiError::unavailable(error.to_string()),
+        EmitError::Log { .. } | EmitError::Known { .. } => {
+            tracing::error!(%error, "documents could not be taken");
+            ApiError::unavailable(error.to_string())
+        }
+    }
+}
