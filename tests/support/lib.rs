@@ -6,4 +6,5 @@
 pub mod catalog;
 pub mod history;
 pub mod node;
+pub mod process;
 pub mod random;

@@ -1,0 +1,24 @@
+//! The program as people run it: started, asked, stopped, killed.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+mod kills;
+
+use std::path::PathBuf;
+
+use support::process::Program;
+
+fn program() -> Program {
+    Program(PathBuf::from(env!("CARGO_BIN_EXE_annals-under-test")))
+}
+
+/// A component, as a line of JSON.
+fn component(name: &str, lifecycle: &str) -> String {
+    serde_json::json!({
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {"name": name},
+        "spec": {"type": "service", "lifecycle": lifecycle, "owner": "team"},
+    })
+    .to_string()
+}
