@@ -2,7 +2,8 @@
 //!
 //! Items come in the order of the paths, of the files of a folder, and of the documents of a file.
 //! Targets of Location entities are not read: they are a wish of the catalog, not a part of the
-//! file. Of the same file under two paths the first counts.
+//! file. Of the same file under two paths the first counts. A folder's files that are none of a
+//! catalog are passed over, as the running connector does; a file that is named is read.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead};
@@ -10,13 +11,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use connector::{Broken, Found};
+use connector::Broken;
 use event::vocabulary::Fault;
 use model::yaml::Limits;
 
 pub use crate::documents::{Item, limits};
 
-use crate::documents::{self, End, Origin, Under, Visit};
+use crate::documents::{self, End, Lenient, Origin, Under, Visit};
+use crate::recognise::Recognise;
 use crate::roots::Roots;
 use crate::site::{self, Site};
 use crate::walk::{self, Budget, Listing, Rule, Trouble};
@@ -31,13 +33,14 @@ pub struct Reader {
     paths: Vec<PathBuf>,
     roots: Vec<PathBuf>,
     limits: Limits,
+    recognise: Recognise,
 }
 
 impl Reader {
     /// Reads these paths, in this order.
     #[must_use]
     pub fn new(paths: Vec<PathBuf>) -> Self {
-        Self { paths, roots: Vec::new(), limits: limits() }
+        Self { paths, roots: Vec::new(), limits: limits(), recognise: Recognise::default() }
     }
 
     /// The same, with further folders that placeholders may name files in. Those that the paths
@@ -53,15 +56,22 @@ impl Reader {
         Self { limits, ..self }
     }
 
-    /// Hands out what stands in the files, until there is no more of it or `visit` breaks.
+    /// The same, where documents of these API versions are a catalog's, too.
+    #[must_use]
+    pub fn with_api_versions(self, api_versions: Vec<String>) -> Self {
+        Self { recognise: Recognise::new(api_versions), ..self }
+    }
+
+    /// Hands out what stands in the files, until there is no more of it or `visit` breaks. Returns
+    /// how many files were passed over.
     ///
     /// # Errors
     /// A path that names nothing. Whatever is wrong with a file is an item.
-    pub fn visit(&self, visit: &mut dyn FnMut(Item) -> ControlFlow<()>) -> Result<(), Error> {
+    pub fn visit(&self, visit: &mut dyn FnMut(Item) -> ControlFlow<()>) -> Result<u64, Error> {
         let roots = self.paths.iter().map(|path| site::root(here(), path));
         let roots = Roots::new(roots.chain(self.roots.iter().cloned()));
         let under = Under { roots: &roots, limits: self.limits, takes_unsteady: false };
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         for path in &self.paths {
             let taken = if path == Path::new(STDIN) {
                 stream("stdin", std::io::stdin().lock(), self.limits, visit)
@@ -72,14 +82,14 @@ impl Reader {
                 break;
             }
         }
-        Ok(())
+        Ok(seen.passed_over)
     }
 
     fn path(
         &self,
         path: &Path,
         under: Under<'_>,
-        seen: &mut HashSet<PathBuf>,
+        seen: &mut Seen,
         visit: Visit<'_>,
     ) -> Result<ControlFlow<()>, Error> {
         let given = name::as_given(path);
@@ -88,7 +98,10 @@ impl Reader {
         let mut list = |top: &Path, rule: Rule<'_>| {
             walk::list(top, rule, under.roots, &mut budget, &stop).unwrap_or_default()
         };
-        let listing = match site::look(here(), path).map_err(|nowhere| nothing(nowhere.words()))? {
+        let site = site::look(here(), path).map_err(|nowhere| nothing(nowhere.words()))?;
+        let lenient = Lenient { recognise: &self.recognise, is_known: false };
+        let lenient = matches!(site, Site::Folder).then_some(lenient);
+        let listing = match site {
             Site::File => Listing::of_file(path),
             Site::Folder => list(path, Rule::Folder),
             Site::Glob(folder, pattern) => {
@@ -116,29 +129,24 @@ impl Reader {
             }
         }
         for file in listing.files {
-            if file.real.as_ref().is_ok_and(|real| !seen.insert(real.clone())) {
+            if file.real.as_ref().is_ok_and(|real| !seen.files.insert(real.clone())) {
                 continue;
             }
-            if one(&file.path, file.real, under, visit).is_break() {
-                return Ok(ControlFlow::Break(()));
+            match one(&file.path, file.real, under, lenient, visit) {
+                End::Enough => return Ok(ControlFlow::Break(())),
+                End::PassedOver => seen.passed_over += 1,
+                End::Done | End::Gone | End::Unsteady => {}
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 }
 
-/// Reads a path as [`Reader`] does. `visit` returns whether to go on.
-///
-/// # Errors
-/// A path that names nothing.
-pub fn each(
-    path: &Path,
-    visit: &mut dyn FnMut(Result<Found, Broken>) -> bool,
-) -> Result<(), Error> {
-    Reader::new(vec![path.to_owned()]).visit(&mut |item| match visit(item.content) {
-        true => ControlFlow::Continue(()),
-        false => ControlFlow::Break(()),
-    })
+/// What was met so far.
+#[derive(Default)]
+struct Seen {
+    files: HashSet<PathBuf>,
+    passed_over: u64,
 }
 
 /// Reads YAML, JSON or NDJSON, whichever it is, from something that is no file.
@@ -162,26 +170,34 @@ fn one(
     path: &Path,
     real: Result<PathBuf, Trouble>,
     under: Under<'_>,
+    lenient: Option<Lenient<'_>>,
     visit: Visit<'_>,
-) -> ControlFlow<()> {
+) -> End {
     let name = name::as_given(path);
     let real = match real {
         Ok(real) => real,
-        Err(trouble) => return visit(broken(site::fault_of(&name, &trouble), name)),
+        Err(trouble) => return tell(visit, site::fault_of(&name, &trouble), name),
     };
     let location = format!("file:{}", path.to_str().unwrap_or(&name));
     let locations = Some((location.as_str(), location.as_str()));
     let origin = Origin { name: &name, path: Some(path), locations, about: None };
-    match documents::read(&real, origin, under, None, visit).end {
+    match documents::read(&real, origin, under, lenient, visit).end {
         End::Gone => {
             let message = format!("{name} went while its folder was read");
-            visit(broken(words::fault("NotFoundError", message), name))
+            tell(visit, words::fault("NotFoundError", message), name)
         }
         End::Unsteady => {
             let message = format!("{name} changed while it was read");
-            visit(broken(words::fault("Error", message), name))
+            tell(visit, words::fault("Error", message), name)
         }
-        end => flow(end),
+        end => end,
+    }
+}
+
+fn tell(visit: Visit<'_>, fault: Fault, name: String) -> End {
+    match visit(broken(fault, name)) {
+        ControlFlow::Break(()) => End::Enough,
+        ControlFlow::Continue(()) => End::Done,
     }
 }
 

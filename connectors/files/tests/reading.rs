@@ -113,21 +113,19 @@ fn files_without_a_telling_name() {
 fn folders_are_searched_and_named_files_are_taken_as_they_are() {
     check(
         &[
-            ("x/b.yaml", b"kind: B"),
+            ("x/b.yaml", b"{apiVersion: backstage.io/v1, kind: B}"),
             ("x/a/z.json", b"{\"kind\": \"Z\"}"),
-            ("x/a.txt", b"kind: T"),
-            ("x/.hidden/a.yaml", b"kind: H"),
-            ("x/.a.yaml", b"kind: H"),
-            ("x/node_modules/a.yaml", b"kind: N"),
-            ("x/a/target/a.yaml", b"kind: N"),
+            ("x/a.txt", b"{apiVersion: backstage.io/v1, kind: T}"),
+            ("x/.hidden/a.yaml", b"{apiVersion: backstage.io/v1, kind: H}"),
+            ("x/.a.yaml", b"{apiVersion: backstage.io/v1, kind: H}"),
+            ("x/node_modules/a.yaml", b"{apiVersion: backstage.io/v1, kind: N}"),
+            ("x/a/target/a.yaml", b"{apiVersion: backstage.io/v1, kind: N}"),
             ("x/foreign.yaml", b"on: push"),
         ],
         &["x", "x/a.txt", "x/b.yaml"],
         expect![[r#"
-            $/x/a/z.json#0 line 1 {"kind":"Z"}
-            $/x/b.yaml#0 line 1 {"kind":"B"}
-            $/x/foreign.yaml#0 line 1 {"on":"push"}
-            $/x/a.txt#0 line 1 {"kind":"T"}
+            $/x/b.yaml#0 line 1 {"apiVersion":"backstage.io/v1","kind":"B"}
+            $/x/a.txt#0 line 1 {"apiVersion":"backstage.io/v1","kind":"T"}
         "#]],
     );
 }
@@ -221,29 +219,33 @@ fn what_is_wrong_is_said_by_file_line_and_document() {
             ("deep.json", "[".repeat(5000).as_bytes()),
             ("secret.yaml", b"password: hunter2: hunter3\n"),
         ],
-        &["."],
+        &["*.*"],
         expect![[r#"
-            $/./a.yaml#0 line 1 {"kind":"A"}
-            BROKEN $/./a.yaml#1 line 3: InputError: $/./a.yaml, line 3, column 7, in the second document: unclosed bracket '['
-            $/./a.yaml#2 line 5 {"kind":"C"}
-            BROKEN $/./a.yaml#3 line 8: InputError: $/./a.yaml, line 8, column 1, in the fourth document: the key "kind" stands twice in one mapping
-            $/./b.ndjson#0 line 1 {"kind":"A"}
-            BROKEN $/./b.ndjson#1 line 2: InputError: $/./b.ndjson, line 2, column 9, in the second document: EOF while parsing a value
-            $/./b.ndjson#2 line 3 {"kind":"C"}
-            BROKEN $/./deep.json#0 line 1: InputError: $/./deep.json, line 1, column 102, in the first document: more than 100 levels of nesting
-            BROKEN $/./empty.yaml: InputError: $/./empty.yaml is empty; a file that is to show nothing is deleted
-            BROKEN $/./latin.yaml: InputError: $/./latin.yaml, line 2: a byte is no UTF-8; the file has to be saved as UTF-8
-            BROKEN $/./laughs.yaml#0 line 6: InputError: $/./laughs.yaml, line 6, column 37, in the first document: more than 2000000 values
-            BROKEN $/./secret.yaml#0 line 1: InputError: $/./secret.yaml, line 1, column 18, in the first document: mapping values are not allowed in this context
-            BROKEN $/./utf16.yaml: InputError: $/./utf16.yaml is in UTF-16; it has to be saved as UTF-8
+            $/a.yaml#0 line 1 {"kind":"A"}
+            BROKEN $/a.yaml#1 line 3: InputError: $/a.yaml, line 3, column 7, in the second document: unclosed bracket '['
+            $/a.yaml#2 line 5 {"kind":"C"}
+            BROKEN $/a.yaml#3 line 8: InputError: $/a.yaml, line 8, column 1, in the fourth document: the key "kind" stands twice in one mapping
+            $/b.ndjson#0 line 1 {"kind":"A"}
+            BROKEN $/b.ndjson#1 line 2: InputError: $/b.ndjson, line 2, column 9, in the second document: EOF while parsing a value
+            $/b.ndjson#2 line 3 {"kind":"C"}
+            BROKEN $/deep.json#0 line 1: InputError: $/deep.json, line 1, column 102, in the first document: more than 100 levels of nesting
+            BROKEN $/empty.yaml: InputError: $/empty.yaml is empty; a file that is to show nothing is deleted
+            BROKEN $/latin.yaml: InputError: $/latin.yaml, line 2: a byte is no UTF-8; the file has to be saved as UTF-8
+            BROKEN $/laughs.yaml#0 line 6: InputError: $/laughs.yaml, line 6, column 37, in the first document: more than 2000000 values
+            BROKEN $/secret.yaml#0 line 1: InputError: $/secret.yaml, line 1, column 18, in the first document: mapping values are not allowed in this context
+            BROKEN $/utf16.yaml: InputError: $/utf16.yaml is in UTF-16; it has to be saved as UTF-8
         "#]],
     );
 }
 
 #[test]
 fn what_is_no_file_is_said_to_be_none() {
-    let folder =
-        tree(&[("x/", b""), ("x/sub/", b""), ("out.yaml", b"kind: O"), ("out/a.yaml", b"kind: O")]);
+    let folder = tree(&[
+        ("x/", b""),
+        ("x/sub/", b""),
+        ("out.yaml", b"{apiVersion: backstage.io/v1, kind: O}"),
+        ("out/a.yaml", b"{apiVersion: backstage.io/v1, kind: O}"),
+    ]);
     let at = |name: &str| folder.path().join("x").join(name);
     symlink("nothing.yaml", at("dangling.yaml")).expect("a link");
     symlink("self.yaml", at("self.yaml")).expect("a link");
@@ -258,14 +260,13 @@ fn what_is_no_file_is_said_to_be_none() {
         folder.path(),
         &["x"],
         expect![[r#"
-        BROKEN $/x/outside: NotAllowedError: $/x/outside lies outside of the folders that may be read; the option `roots` of the connector names further ones
-        BROKEN $/x/sub/loop: InputError: $/x/sub/loop is a link that leads back to a folder in which it lies
-        BROKEN $/x/pipe.yaml: InputError: $/x/pipe.yaml is a pipe, and no file that can be read
-        BROKEN $/x/dangling.yaml: NotFoundError: $/x/dangling.yaml is a link to something that does not exist
-        BROKEN $/x/escape.yaml: NotAllowedError: $/x/escape.yaml lies outside of the folders that may be read; the option `roots` of the connector names further ones
-        BROKEN $/x/null.yaml: NotAllowedError: $/x/null.yaml lies outside of the folders that may be read; the option `roots` of the connector names further ones
-        BROKEN $/x/self.yaml: Error: $/x/self.yaml could not be read: too many levels of symbolic links
-    "#]],
+            BROKEN $/x/outside: NotAllowedError: $/x/outside lies outside of the folders that may be read; the option `roots` of the connector names further ones
+            BROKEN $/x/sub/loop: InputError: $/x/sub/loop is a link that leads back to a folder in which it lies
+            BROKEN $/x/dangling.yaml: NotFoundError: $/x/dangling.yaml is a link to something that does not exist
+            BROKEN $/x/escape.yaml: NotAllowedError: $/x/escape.yaml lies outside of the folders that may be read; the option `roots` of the connector names further ones
+            BROKEN $/x/null.yaml: NotAllowedError: $/x/null.yaml lies outside of the folders that may be read; the option `roots` of the connector names further ones
+            BROKEN $/x/self.yaml: Error: $/x/self.yaml could not be read: too many levels of symbolic links
+        "#]],
     );
     check_in(
         folder.path(),
@@ -285,22 +286,22 @@ fn what_is_no_file_is_said_to_be_none() {
         folder.path(),
         &["x/escape.yaml"],
         expect![[r#"
-        $/x/escape.yaml#0 line 1 {"kind":"O"}
-    "#]],
+            $/x/escape.yaml#0 line 1 {"apiVersion":"backstage.io/v1","kind":"O"}
+        "#]],
     );
 }
 
 #[test]
 fn a_file_is_read_once_by_its_own_name() {
-    let folder = tree(&[("x/b/real.yaml", b"kind: A")]);
+    let folder = tree(&[("x/b/real.yaml", b"{apiVersion: backstage.io/v1, kind: A}")]);
     symlink("b", folder.path().join("x/a")).expect("a link");
     symlink("b/real.yaml", folder.path().join("x/a.yaml")).expect("a link");
     check_in(
         folder.path(),
         &["x", "x/b/real.yaml", "./x"],
         expect![[r#"
-        $/x/b/real.yaml#0 line 1 {"kind":"A"}
-    "#]],
+            $/x/b/real.yaml#0 line 1 {"apiVersion":"backstage.io/v1","kind":"A"}
+        "#]],
     );
 }
 
@@ -312,7 +313,7 @@ fn a_huge_file_is_refused_and_huge_ndjson_is_not() {
     let line = format!("{{\"a\": \"{}\"}}\n", "x".repeat(1 << 20));
     fs::write(folder.path().join("b.ndjson"), line.repeat(12)).expect("a file");
     let (mut found, mut broken) = (0, Vec::new());
-    let reader = Reader::new(vec![folder.path().to_owned()]);
+    let reader = Reader::new(vec![folder.path().join("*")]);
     let end = reader.visit(&mut |item| {
         match item.content {
             Ok(_) => found += 1,
@@ -457,10 +458,37 @@ fn streams_are_told_by_what_they_hold() {
 fn whoever_reads_may_have_enough() {
     let folder = tree(&[("a.yaml", b"kind: A\n---\nkind: B\n"), ("b.yaml", b"kind: C")]);
     let mut count = 0;
-    let end = files::read::each(folder.path(), &mut |_| {
+    let paths = ["a.yaml", "b.yaml"].map(|name| folder.path().join(name));
+    let end = Reader::new(paths.to_vec()).visit(&mut |_| {
         count += 1;
-        false
+        ControlFlow::Break(())
     });
     assert!(end.is_ok());
     assert_eq!(count, 1);
+}
+
+#[test]
+fn files_of_a_folder_that_are_no_catalogs_are_passed_over() {
+    let folder = tree(&[
+        ("a.yaml", b"apiVersion: backstage.io/v1alpha1\nkind: A\n"),
+        ("b.yaml", b"apiVersion: v1\nkind: Pod\n"),
+        ("c.yaml", b"apiVersion: example.com/v1\nkind: C\n"),
+        ("d.yaml", b"openapi: {"),
+        ("e.yaml", b"apiVersion: backstage.io/v1alpha1\nkind: {"),
+    ]);
+    let read = |reader: Reader| {
+        let mut found = Vec::new();
+        let passed_over = reader.visit(&mut |item| {
+            found.push(item.content.map(|found| found.document["kind"].clone()).ok());
+            ControlFlow::Continue(())
+        });
+        (found, passed_over.expect("a folder"))
+    };
+    let all = || Reader::new(vec![folder.path().to_owned()]);
+    assert_eq!(read(all()), (vec![Some("A".into()), None], 3));
+    let with = all().with_api_versions(vec!["example.com/v1".into()]);
+    assert_eq!(read(with), (vec![Some("A".into()), Some("C".into()), None], 2));
+    // Whoever names a file means it.
+    let named = Reader::new(vec![folder.path().join("b.yaml")]);
+    assert_eq!(read(named), (vec![Some("Pod".into())], 0));
 }

@@ -46,6 +46,13 @@ pub(crate) fn print(line: &str) -> bool {
     writeln!(std::io::stdout(), "{line}").is_ok()
 }
 
+/// What is wrong somewhere; a message that begins with the file's name has said where.
+pub(crate) fn placed(place: &str, message: &str) -> String {
+    let file = place.rsplit_once('#').map_or(place, |(file, _)| file);
+    let says_where = !file.is_empty() && message.starts_with(file);
+    if says_where { message.to_owned() } else { format!("{place}: {message}") }
+}
+
 /// The last line of a command that was asked for JSON, or lines for people.
 pub(crate) fn result(json: bool, value: &Value, people: impl FnOnce() -> String) {
     let text = if json { value.to_string() } else { people() };

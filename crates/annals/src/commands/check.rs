@@ -1,8 +1,11 @@
 //! `annals check`: validates catalog files, or a configuration.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use files::read::{Item, Reader};
+use model::document::Document;
 use model::kinds::Kinds;
 use model::validate::Validator;
 use serde_json::{Value, json};
@@ -27,36 +30,59 @@ pub(crate) fn run(args: &Check, json: bool) -> Result<Exit> {
         None => Kinds::builtin(),
     };
     let validator = Validator::new(&kinds).map_err(|error| Wrong(error.to_string()))?;
-    let (mut documents, mut faults) = (0_u64, Vec::new());
-    let mut configurations = 0_u64;
-    for path in &args.paths {
-        if is_config(path) {
-            configurations += 1;
-            if let Err(error) = check_config(path) {
-                let place = path.display().to_string();
-                faults.push(Fault { place, message: format!("{error:#}") });
-            }
-        } else {
-            documents += check_files(path, &validator, &mut faults)?;
+    let (configurations, catalogs): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        args.paths.iter().partition(|path| is_config(path));
+    let mut found = Checked { configurations: configurations.len(), ..Checked::default() };
+    for path in configurations {
+        if let Err(error) = check_config(path) {
+            let place = path.display().to_string();
+            found.faults.push(Fault { place, message: format!("{error:#}") });
         }
     }
-    let listed: Vec<Value> = faults
+    let api_versions = kinds.custom().flat_map(|kind| kind.api_versions.iter().cloned());
+    let reader = Reader::new(catalogs.into_iter().cloned().collect())
+        .with_api_versions(api_versions.collect());
+    found.passed_over = reader
+        .visit(&mut |item| {
+            found.documents += 1;
+            found.faults.extend(fault(item, &validator));
+            ControlFlow::Continue(())
+        })
+        .map_err(|error| Wrong(error.to_string()))?;
+    let listed: Vec<Value> = found
+        .faults
         .iter()
         .map(|fault| json!({"place": fault.place, "message": fault.message}))
         .collect();
     let value = json!({
-        "documents": documents,
-        "configurations": configurations,
-        "refused": faults.len(),
+        "documents": found.documents,
+        "configurations": found.configurations,
+        "passedOver": found.passed_over,
+        "refused": found.faults.len(),
         "refusals": listed,
     });
-    report::result(json, &value, || lines(documents, configurations, &faults));
-    Ok(if faults.is_empty() { Exit::Done } else { Exit::No })
+    report::result(json, &value, || lines(&found));
+    Ok(if found.faults.is_empty() { Exit::Done } else { Exit::No })
 }
 
-fn lines(documents: u64, configurations: u64, faults: &[Fault]) -> String {
-    let mut lines: Vec<String> =
-        faults.iter().map(|fault| format!("REFUSED  {}: {}", fault.place, fault.message)).collect();
+/// What was found.
+#[derive(Default)]
+struct Checked {
+    documents: u64,
+    configurations: usize,
+    passed_over: u64,
+    faults: Vec<Fault>,
+}
+
+fn lines(found: &Checked) -> String {
+    let Checked { documents, configurations, passed_over, faults } = found;
+    let mut lines: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("REFUSED  {}", report::placed(&fault.place, &fault.message)))
+        .collect();
+    if *passed_over > 0 {
+        lines.push(format!("{passed_over} files without a catalog document were passed over"));
+    }
     let what = match (documents, configurations) {
         (0, 1) => "the configuration".to_owned(),
         (_, 0) => format!("{documents} documents"),
@@ -88,27 +114,16 @@ fn check_config(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Validates what stands in a file, a folder or a glob; gives how many documents there were.
-fn check_files(path: &Path, validator: &Validator, faults: &mut Vec<Fault>) -> Result<u64> {
-    let mut documents = 0;
-    files::read::each(path, &mut |item| {
-        documents += 1;
-        match item {
-            Err(broken) => {
-                faults.push(Fault { place: broken.item, message: broken.fault.message });
-            }
-            Ok(found) => {
-                if let Err(refusal) = validator.validate(&found.document) {
-                    let place = found.pointer.unwrap_or_default();
-                    let view = model::document::Document::new(&found.document);
-                    let name = view.reference().map(|of| format!(" ({of})"));
-                    let place = format!("{place}{}", name.unwrap_or_default());
-                    faults.push(Fault { place, message: refusal.to_string() });
-                }
-            }
-        }
-        true
-    })
-    .map_err(|error| Wrong(error.to_string()))?;
-    Ok(documents)
+/// What is wrong with a document, if something is.
+fn fault(item: Item, validator: &Validator) -> Option<Fault> {
+    let found = match item.content {
+        Err(broken) => return Some(Fault { place: broken.item, message: broken.fault.message }),
+        Ok(found) => found,
+    };
+    let refusal = validator.validate(&found.document).err()?;
+    let place = found.pointer.unwrap_or_default();
+    let line = item.line.map(|line| format!(", line {line}")).unwrap_or_default();
+    let view = Document::new(&found.document);
+    let name = view.reference().map(|of| format!(" ({of})")).unwrap_or_default();
+    Some(Fault { place: format!("{place}{line}{name}"), message: refusal.to_string() })
 }

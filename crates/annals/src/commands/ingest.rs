@@ -3,19 +3,20 @@
 use std::io::{BufWriter, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, anyhow};
 use api::{Commands, IngestLine, IngestMode, IngestRequest, Report};
 use connector::{Broken, Found};
 use event::vocabulary::ScopeName;
+use files::read::Reader;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use super::remote::Server;
 use crate::cli::Ingest;
-use crate::config::Config;
 use crate::exit::{Exit, Wrong};
-use crate::node::{Node, Settings};
+use crate::node::{Node, Settings, WayIn};
 use crate::port::IngestPort;
 use crate::report;
 
@@ -32,6 +33,18 @@ pub(crate) fn run(args: &Ingest, json: bool) -> Result<Exit> {
     };
     bar.finish_and_clear();
     Ok(tell(&answer, json))
+}
+
+/// The line on which a document begins that was handed in with this pointer.
+fn line_of(pointer: &str) -> Option<usize> {
+    let (file, _) = pointer.rsplit_once('#')?;
+    let mut line = None;
+    let read = Reader::new(vec![file.into()]).visit(&mut |item| {
+        let found = item.content.as_ref().is_ok_and(|of| of.pointer.as_deref() == Some(pointer));
+        line = item.line.filter(|_| found);
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    read.ok().and(line)
 }
 
 /// Sends documents as NDJSON, as they are read.
@@ -67,17 +80,22 @@ fn to_server(url: &str, scope: &ScopeName, args: &Ingest, bar: &ProgressBar) -> 
 
 /// Hands documents in to a data folder on which no server runs.
 fn to_folder(data: &Path, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Value> {
-    let settings = Settings::new(&Config::default(), Some(data))?;
+    let settings = Settings::new(None, Some(data))?;
     let node = Node::open(&settings)?;
-    let taken = take(&node, scope, args, bar);
-    let closed = node.close();
+    let way_in = node.way_in(&settings, &AtomicBool::new(false));
+    let taken = way_in
+        .as_ref()
+        .map_err(|error| anyhow!("{error:#}"))
+        .and_then(|way_in| take(way_in, scope, args, bar));
+    let closed = node.close(way_in.as_ref().ok());
     let report = taken?;
     closed?;
     Ok(report_json(&report))
 }
 
-fn take(node: &Node, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Report> {
-    let port = IngestPort::new(node.ingest.clone(), node.own.clone(), node.log_id()?);
+fn take(way_in: &WayIn, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Report> {
+    let port = IngestPort::default();
+    port.open(way_in.clone());
     let request = IngestRequest {
         scope,
         mode: IngestMode::Snapshot,
@@ -115,11 +133,14 @@ fn each_item(
     visit: &mut dyn FnMut(Result<Found, Broken>) -> Result<()>,
 ) -> Result<()> {
     let mut visited = Ok(());
-    let read = files::read::Reader::new(paths.to_vec()).visit(&mut |item| {
+    let read = Reader::new(paths.to_vec()).visit(&mut |item| {
         visited = visit(item.content);
         if visited.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    read.map_err(|error| Wrong(error.to_string()))?;
+    let passed_over = read.map_err(|error| Wrong(error.to_string()))?;
+    if passed_over > 0 {
+        report::say(&format!("{passed_over} files without a catalog document are passed over"));
+    }
     visited
 }
 
@@ -146,10 +167,13 @@ fn tell(answer: &Value, json: bool) -> Exit {
         for refusal in answer["refusals"].as_array().into_iter().flatten() {
             let text = |key: &str| refusal[key].as_str().unwrap_or_default();
             let place = match refusal["pointer"].as_str() {
-                Some(pointer) if pointer != text("what") => format!(" ({pointer})"),
-                _ => String::new(),
+                Some(pointer) if pointer != text("what") => {
+                    let line = line_of(pointer).map(|line| format!(", line {line}"));
+                    format!("{pointer}{} ({})", line.unwrap_or_default(), text("what"))
+                }
+                _ => text("what").to_owned(),
             };
-            lines.push(format!("REFUSED  {}{place}: {}", text("what"), text("message")));
+            lines.push(format!("REFUSED  {}", report::placed(&place, text("message"))));
         }
         let unlisted = number("refused").saturating_sub(lines.len() as u64);
         if unlisted > 0 {
