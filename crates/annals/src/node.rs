@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use event::vocabulary::{FoldAdopted, Orphans, PolicySet};
 use event::{Event, LogId, SourceName};
-use ingest::{Appender, Boot, Clock, Draft, Guard, Ingest, system_clock};
+use ingest::{Appender, Boot, Draft, Guard, Ingest, system_clock};
 use log::{Budget, EmbeddedLog, EmbeddedOptions, Log};
 use model::kinds::Kinds;
 use processor::{Metrics, Processor};
@@ -23,20 +25,47 @@ const DATA: &str = "data";
 /// How much memory the databases share, unless told otherwise.
 const MEMORY_BYTES: usize = 1 << 30;
 
+/// How often it is looked, while the views follow a log, whether to go on, and how often it is said
+/// how far they are.
+const FOLLOW_STEP: Duration = Duration::from_millis(200);
+const FOLLOW_SAY: Duration = Duration::from_secs(10);
+
 /// What a node is opened with.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     pub(crate) memory_bytes: usize,
     pub(crate) origin: String,
-    pub(crate) kinds: Kinds,
-    pub(crate) orphans: Orphans,
+    /// What the configuration wants in force; where there is none, the log's word stays.
+    pub(crate) policy: Option<Policy>,
     pub(crate) guard: Guard,
 }
 
+/// What a configuration says of the catalog's rules.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) kinds: Kinds,
+    pub(crate) orphans: Orphans,
+}
+
+impl Policy {
+    /// As the record says it.
+    fn as_event(&self) -> Result<PolicySet> {
+        let kinds = self.kinds.custom().map(serde_json::to_value).collect::<Result<_, _>>()?;
+        Ok(PolicySet { kinds, orphans: self.orphans })
+    }
+}
+
 impl Settings {
-    /// The settings of a configuration; what the command line says counts more.
-    pub(crate) fn new(config: &Config, data: Option<&Path>) -> Result<Self> {
+    /// The settings of a configuration, if there is one; what the command line says counts more.
+    pub(crate) fn new(config: Option<&Config>, data: Option<&Path>) -> Result<Self> {
+        let policy = config
+            .map(|config| {
+                Ok::<_, anyhow::Error>(Policy { kinds: config.kinds()?, orphans: config.orphans })
+            })
+            .transpose()?;
+        let default = Config::default();
+        let config = config.unwrap_or(&default);
         let data = data.map(Path::to_owned).or_else(|| config.data.clone());
         let guard = Guard {
             percent_max: config.withdrawals.percent_max,
@@ -46,8 +75,7 @@ impl Settings {
             data: data.unwrap_or_else(|| DATA.into()),
             memory_bytes: config.memory_max.map_or(MEMORY_BYTES, |bytes| bytes.0),
             origin: config.log.origin.clone().unwrap_or_else(|| "annals.local".into()),
-            kinds: config.kinds()?,
-            orphans: config.orphans,
+            policy,
             guard,
         })
     }
@@ -103,27 +131,26 @@ pub(crate) struct Node {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) views: Arc<Views>,
     pub(crate) processor: Arc<Processor>,
-    pub(crate) ingest: Arc<Ingest>,
     pub(crate) registry: Registry,
-    /// The source in whose name this node speaks for itself and for callers.
-    pub(crate) own: Arc<Appender>,
     following: Option<JoinHandle<Result<(), processor::Error>>>,
 }
 
+/// The way into the log, which opens when the views have followed.
+#[derive(Clone)]
+pub(crate) struct WayIn {
+    pub(crate) ingest: Arc<Ingest>,
+    /// The source in whose name this node speaks for itself and for callers.
+    pub(crate) own: Arc<Appender>,
+    pub(crate) log: LogId,
+}
+
 impl Node {
-    /// Opens a data folder, makes it where there is none, and folds what the log holds.
+    /// Opens a data folder, makes it where there is none, and begins to fold what the log holds.
     pub(crate) fn open(settings: &Settings) -> Result<Self> {
         make_folder(&settings.data)?;
-        let clock = system_clock();
         let log: Arc<dyn Log> = Arc::new(open_log(&settings.data)?);
-        let kinds = settings.kinds.custom().map(serde_json::to_value);
-        let boot = Boot {
-            origin: settings.origin.clone(),
-            kinds: kinds.collect::<Result<_, _>>()?,
-            orphans: settings.orphans,
-            rules: fold::RULES_VERSION,
-        };
-        if ingest::boot(&log, &clock, &boot)? {
+        let boot = Boot { origin: settings.origin.clone(), rules: fold::RULES_VERSION };
+        if ingest::boot(&log, &system_clock(), &boot)? {
             tracing::info!(data = %settings.data.display(), "a new log is begun");
         }
         let views = Arc::new(open_views(&settings.data, settings.memory_bytes)?);
@@ -133,23 +160,75 @@ impl Node {
             Processor::new(Arc::clone(&log), Arc::clone(&views), metrics, Budget::default())
                 .context("if the log is right, build the views anew with `annals replay`")?;
         let processor = Arc::new(processor);
-        let following = follow(Arc::clone(&processor))?;
+        let following = Some(follow(Arc::clone(&processor))?);
+        Ok(Self { log, views, processor, registry, following })
+    }
+
+    /// Waits until the views have followed the log, and puts in force what the settings say.
+    pub(crate) fn way_in(&self, settings: &Settings, stopping: &AtomicBool) -> Result<WayIn> {
+        self.follow_to_the_end(stopping)?;
+        let clock = system_clock();
         let name = node_name(&settings.data)?;
-        let (ingest, own) = way_in(settings, &boot, &log, &views, &processor, &clock, &name)
-            .map_err(|error| why(&processor, error))?;
-        let following = Some(following);
-        Ok(Self { log, views, processor, ingest, registry, own, following })
-    }
-
-    /// The log's id.
-    pub(crate) fn log_id(&self) -> Result<LogId> {
+        let known = KnownViews::new(Arc::clone(&self.views), Arc::clone(self.processor.progress()));
+        let in_force = self.policy_in_force()?;
+        let kinds = match &settings.policy {
+            Some(policy) => policy.kinds.clone(),
+            None => custom_kinds(&in_force)?,
+        };
+        let options = ingest::Options {
+            node: name.clone(),
+            guard: settings.guard,
+            ..ingest::Options::default()
+        };
+        let ingest = Ingest::new(Arc::clone(&self.log), Arc::new(known), clock, &kinds, options)?;
+        let own = ingest.begin(&SourceName::new(&format!("api/{name}"))?, crate_version())?;
+        if let Some(policy) = &settings.policy {
+            ingest.set_policy(&own, policy.as_event()?, Some(&in_force))?;
+        }
+        let applied = self.views.applied().map_or(0, |applied| applied.rules);
+        if applied < fold::RULES_VERSION {
+            let adopted = Event::FoldAdopted(FoldAdopted { version: fold::RULES_VERSION });
+            own.append(vec![Draft::new(&adopted)])?;
+        }
         let (log, _) = self.views.offset().ok_or_else(|| anyhow!("nothing is folded yet"))?;
-        Ok(log)
+        Ok(WayIn { ingest: Arc::new(ingest), own: Arc::new(own), log })
     }
 
-    /// Folds what the log holds, and stops. Nothing may be appended any more.
-    pub(crate) fn close(mut self) -> Result<()> {
-        let folded = self.ingest.catch_up();
+    /// Waits until the views have folded what the log holds, however long that takes, and says
+    /// how far it is.
+    fn follow_to_the_end(&self, stopping: &AtomicBool) -> Result<()> {
+        let records = self.log.end()?;
+        let Some(last) = records.checked_sub(1) else { return Ok(()) };
+        let progress = self.processor.progress();
+        let mut said = Instant::now();
+        while !progress.wait(last, FOLLOW_STEP)? {
+            if stopping.load(Ordering::Relaxed) {
+                return Err(anyhow!("stopped before the views had followed the log"));
+            }
+            if said.elapsed() >= FOLLOW_SAY {
+                said = Instant::now();
+                let folded = progress.offset().map_or(0, |offset| offset + 1);
+                tracing::info!(folded, records, "the views follow the log");
+            }
+        }
+        Ok(())
+    }
+
+    fn policy_in_force(&self) -> Result<PolicySet> {
+        let reader = self.views.reader().ok_or_else(|| anyhow!("nothing is folded yet"))?;
+        let policy = reader.policy();
+        let kinds = if policy.custom.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::from_str(&policy.custom)?
+        };
+        Ok(PolicySet { kinds, orphans: policy.orphans })
+    }
+
+    /// Folds what the log holds, if it was followed to its end before, and stops. Nothing may be
+    /// appended any more.
+    pub(crate) fn close(mut self, way_in: Option<&WayIn>) -> Result<()> {
+        let folded = way_in.map_or(Ok(()), |way_in| way_in.ingest.catch_up());
         self.processor.stop();
         let following = self.following.take().map(JoinHandle::join);
         match following {
@@ -168,53 +247,10 @@ fn follow(processor: Arc<Processor>) -> Result<JoinHandle<Result<(), processor::
     Ok(thread.spawn(move || processor.run())?)
 }
 
-/// Where an error comes of the fold having stopped, what stopped it says more.
-fn why(processor: &Processor, error: anyhow::Error) -> anyhow::Error {
-    match processor.progress().why_stopped() {
-        Some(why) => anyhow!(why),
-        None => error,
-    }
-}
-
-/// The way into the log: waits until the views have followed, and puts in force what the
-/// configuration says.
-fn way_in(
-    settings: &Settings,
-    boot: &Boot,
-    log: &Arc<dyn Log>,
-    views: &Arc<Views>,
-    processor: &Processor,
-    clock: &Clock,
-    name: &str,
-) -> Result<(Arc<Ingest>, Arc<Appender>)> {
-    let known = KnownViews::new(Arc::clone(views), Arc::clone(processor.progress()));
-    let options = ingest::Options {
-        node: name.to_owned(),
-        guard: settings.guard,
-        ..ingest::Options::default()
-    };
-    let ingest =
-        Ingest::new(Arc::clone(log), Arc::new(known), Arc::clone(clock), &settings.kinds, options)?;
-    ingest.catch_up()?;
-    let own = ingest.begin(&SourceName::new(&format!("api/{name}"))?, crate_version())?;
-    let reader = views.reader().ok_or_else(|| anyhow!("nothing is folded yet"))?;
-    let policy = reader.policy();
-    let in_force = PolicySet {
-        kinds: if policy.custom.is_empty() {
-            Vec::new()
-        } else {
-            serde_json::from_str(&policy.custom)?
-        },
-        orphans: policy.orphans,
-    };
-    let wanted = PolicySet { kinds: boot.kinds.clone(), orphans: boot.orphans };
-    ingest.set_policy(&own, wanted, Some(&in_force))?;
-    let applied = views.applied().map_or(0, |applied| applied.rules);
-    if applied < boot.rules {
-        let adopted = Event::FoldAdopted(FoldAdopted { version: boot.rules });
-        own.append(vec![Draft::new(&adopted)])?;
-    }
-    Ok((Arc::new(ingest), Arc::new(own)))
+/// The kinds of a policy that is in force.
+fn custom_kinds(policy: &PolicySet) -> Result<Kinds> {
+    let custom = policy.kinds.iter().map(|kind| serde_json::from_value(kind.clone()));
+    Ok(Kinds::new(custom.collect::<Result<_, _>>()?)?)
 }
 
 pub(crate) fn crate_version() -> &'static str {

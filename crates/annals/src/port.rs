@@ -1,31 +1,38 @@
 //! The port from the API to ingest.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
 use api::{ApiError, Commands, IngestLine, IngestMode, IngestRequest, Refusal, Report};
 use connector::{Approve, Broken, EmitError, Found, Outcome, SnapshotItem};
 use event::vocabulary::{Fault, ScopeName, WithdrawalApproved};
 use event::{Event, LogId, Offset, Position};
-use ingest::{Appender, ChangeItem, Draft, Ingest};
+use ingest::{ChangeItem, Draft};
+
+use crate::node::WayIn;
 
 /// What stands before the name that a caller gives a scope, so that nobody hands in what belongs
 /// to a connector.
 pub(crate) const SCOPE_PREFIX: &str = "ingest/";
 
-/// Hands what the API is asked for to ingest.
-pub(crate) struct IngestPort {
-    ingest: Arc<Ingest>,
-    appender: Arc<Appender>,
-    log: LogId,
-}
+/// Hands what the API is asked for to ingest, once the way into the log is open.
+#[derive(Default)]
+pub(crate) struct IngestPort(OnceLock<WayIn>);
 
 impl IngestPort {
-    pub(crate) fn new(ingest: Arc<Ingest>, appender: Arc<Appender>, log: LogId) -> Self {
-        Self { ingest, appender, log }
+    /// From now on documents are taken.
+    pub(crate) fn open(&self, way_in: WayIn) {
+        // It is opened once; a second way in would lead to the same log.
+        let _ = self.0.set(way_in);
     }
 
-    fn position(&self, offset: Offset) -> Position {
-        Position { log: self.log, offset }
+    /// The way in, if it is open.
+    pub(crate) fn way_in(&self) -> Option<&WayIn> {
+        self.0.get()
+    }
+
+    fn opened(&self) -> Result<&WayIn, ApiError> {
+        let closed = "the catalog still reads its log; GET /readyz says how far it is";
+        self.way_in().ok_or_else(|| ApiError::unavailable(closed))
     }
 }
 
@@ -40,6 +47,7 @@ impl Commands for IngestPort {
         request: &IngestRequest,
         lines: &mut dyn Iterator<Item = IngestLine>,
     ) -> Result<Report, ApiError> {
+        let WayIn { ingest, own, log } = self.opened()?;
         let scope =
             ingest_scope(&request.scope).map_err(|error| ApiError::input(error.to_string()))?;
         let approve = if request.allow_withdrawals { Approve::Always } else { Approve::Guarded };
@@ -47,14 +55,15 @@ impl Commands for IngestPort {
         let outcome = match request.mode {
             IngestMode::Snapshot => {
                 let mut items = lines.map(item);
-                self.ingest.take(&self.appender, &scope, approve, author, &mut items)
+                ingest.take(own, &scope, approve, author, &mut items)
             }
             IngestMode::Changes => {
                 let mut changes = lines.map(change);
-                self.ingest.take_changes(&self.appender, &scope, author, &mut changes)
+                ingest.take_changes(own, &scope, author, &mut changes)
             }
         };
-        outcome.map(|outcome| report(outcome, self)).map_err(|error| refused(&error))
+        let applied = || ingest.known().applied();
+        outcome.map(|outcome| report(outcome, *log, applied)).map_err(|error| refused(&error))
     }
 
     fn approve(
@@ -63,13 +72,14 @@ impl Commands for IngestPort {
         at_most: u64,
         author: Option<&str>,
     ) -> Result<Position, ApiError> {
+        let WayIn { ingest, own, log } = self.opened()?;
         let approved =
             Event::WithdrawalApproved(WithdrawalApproved { scope: scope.clone(), at_most });
         let draft = Draft::new(&approved).by(author);
-        let last = self.appender.append(vec![draft]).map_err(|error| refused(&error))?;
+        let last = own.append(vec![draft]).map_err(|error| refused(&error))?;
         let last = last.ok_or_else(|| ApiError::internal("nothing was appended"))?;
-        self.ingest.wait(last).map_err(|error| refused(&error))?;
-        Ok(self.position(last))
+        ingest.wait(last).map_err(|error| refused(&error))?;
+        Ok(Position { log: *log, offset: last })
     }
 }
 
@@ -98,13 +108,13 @@ fn change(line: IngestLine) -> ChangeItem {
     }
 }
 
-fn report(outcome: Outcome, port: &IngestPort) -> Report {
+fn report(outcome: Outcome, log: LogId, applied: impl Fn() -> Option<Offset>) -> Report {
     let refusals = outcome.refusals.into_iter().map(|refusal| Refusal {
         what: refusal.what,
         pointer: refusal.pointer,
         message: refusal.message,
     });
-    let position = outcome.last.or_else(|| port.ingest.known().applied());
+    let position = outcome.last.or_else(applied);
     Report {
         seen: outcome.seen,
         changed: outcome.changed,
@@ -112,7 +122,7 @@ fn report(outcome: Outcome, port: &IngestPort) -> Report {
         refused: outcome.refused,
         refusals: refusals.collect(),
         held: outcome.held,
-        position: position.map(|offset| port.position(offset)),
+        position: position.map(|offset| Position { log, offset }),
     }
 }
 

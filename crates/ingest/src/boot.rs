@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use connector::EmitError;
-use event::vocabulary::{EpochBegun, FoldAdopted, LogCreated, Orphans, PolicySet};
+use event::vocabulary::{EpochBegun, FoldAdopted, LogCreated, PolicySet};
 use event::{CODEC_VERSION, Event, HASH_SUITE, LogId, SourceName};
 use log::Log;
 use rand::Rng;
@@ -12,15 +12,11 @@ use rand::Rng;
 use crate::appender::{Appender, Draft, chain};
 use crate::{Clock, Ingest};
 
-/// What a node wants to be in force.
+/// How a log begins.
 #[derive(Clone, Debug)]
 pub struct Boot {
     /// The name in the log's checkpoints, if the log is made now.
     pub origin: String,
-    /// The user's own kinds, as JSON.
-    pub kinds: Vec<serde_json::Value>,
-    /// What happens to an entity that nothing shows any more.
-    pub orphans: Orphans,
     /// The version of the fold's rules that this node adopts.
     pub rules: u32,
 }

@@ -47,8 +47,8 @@ fn open(source: &Source) -> Result<Opened> {
     if let Some(url) = &source.server {
         return Ok(Opened::Server(Server::new(url)?));
     }
-    let config = source.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
-    let data = Settings::new(&config, source.data.as_deref())?.data;
+    let config = source.config.as_deref().map(Config::load).transpose()?;
+    let data = Settings::new(config.as_ref(), source.data.as_deref())?.data;
     if !log_folder(&data).is_dir() {
         return Err(Wrong(format!("there is no log in {}", data.display())).into());
     }

@@ -1,7 +1,9 @@
 //! `annals serve`: everything in one process.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -13,7 +15,7 @@ use crate::cli::Serve;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Wrong};
 use crate::metrics::NodeHealth;
-use crate::node::{Node, Settings};
+use crate::node::{Node, Settings, WayIn};
 use crate::port::IngestPort;
 use crate::report;
 
@@ -28,26 +30,26 @@ const LISTEN: &str = "127.0.0.1:7007";
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(args: &Serve) -> Result<Exit> {
-    let config = match &args.config {
-        Some(path) => Config::load(path)?,
-        None => Config::default(),
-    };
+    let config = args.config.as_deref().map(Config::load).transpose()?;
+    let settings = Settings::new(config.as_ref(), args.data.as_deref())?;
+    let config = config.unwrap_or_default();
     let connectors = sources::configured(&config, &args.catalog)?;
     let address = address(args, &config)?;
-    let settings = Settings::new(&config, args.data.as_deref())?;
     // The port is taken before anything is opened: a node that can't listen changes nothing.
     let listener = std::net::TcpListener::bind(address)
         .with_context(|| format!("{address} can't be listened on"))?;
     listener.set_nonblocking(true)?;
-    let node = Node::open(&settings)?;
+    let node = Arc::new(Node::open(&settings)?);
+    let port = Arc::new(IngestPort::default());
     let runtime = tokio::runtime::Runtime::new()?;
-    let served = runtime.block_on(serve(&node, &config, connectors, listener));
+    let served = runtime.block_on(serve(&node, &settings, &config, &port, connectors, listener));
     // What still runs was told to stop; it is not waited for without end.
     runtime.shutdown_timeout(Duration::from_secs(5));
-    let closed = node.close();
+    let node = Arc::into_inner(node).ok_or_else(|| anyhow!("something did not stop in time"))?;
+    let closed = node.close(port.way_in());
     served?;
     closed?;
-    tracing::info!("stopped; all that was appended is folded");
+    tracing::info!("stopped");
     Ok(Exit::Done)
 }
 
@@ -64,54 +66,101 @@ fn address(args: &Serve, config: &Config) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// Serves until the process is told to stop, or the log can't be followed any more.
+/// Serves until the process is told to stop, or the log can't be followed any more. Answers are
+/// given from the beginning, from the views as they are; documents are taken once these have
+/// followed the log.
 async fn serve(
-    node: &Node,
+    node: &Arc<Node>,
+    settings: &Settings,
     config: &Config,
+    port: &Arc<IngestPort>,
     connectors: Vec<files::Config>,
     listener: std::net::TcpListener,
 ) -> Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let sources = Sources::start(node, &config.kinds()?, connectors, &stopping)?;
-    let api = api(node, config)?;
-    let service = api::router(api).into_make_service_with_connect_info::<SocketAddr>();
+    let service = api::router(api(node, config, Arc::clone(port))?)
+        .into_make_service_with_connect_info::<SocketAddr>();
     let mut told = stopping.clone();
     let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { drop(told.wait_for(|stop| *stop).await) });
     let server = tokio::spawn(async move { server.await });
-    if let Some((log, offset)) = node.views.offset() {
-        tracing::info!(%log, offset, "the catalog is open");
-    }
-    report::say(&format!("Annals listens on http://{address}"));
+    let mut ends = pin!(ends(node));
+    let mut sources = None;
     let ended = tokio::select! {
-        () = signalled() => Ok(()),
-        why = broken(node) => Err(anyhow!(why)),
-        why = sources.failed() => Err(anyhow!(why)),
+        ended = &mut ends => ended,
+        started = start(node, settings, connectors, &stopping) => match started {
+            Err(why) => Err(why),
+            Ok((way_in, started)) => {
+                port.open(way_in);
+                report::say(&format!("Annals listens on http://{address}"));
+                let sources = sources.insert(started);
+                tokio::select! {
+                    ended = &mut ends => ended,
+                    why = sources.failed() => Err(anyhow!(why)),
+                }
+            }
+        },
     };
     tracing::info!("stopping");
     stop.send_replace(true);
-    sources.stop().await;
+    if let Some(sources) = sources {
+        sources.stop().await;
+    }
     if tokio::time::timeout(GRACE, server).await.is_err() {
         tracing::warn!("answers that took too long are broken off");
     }
     ended
 }
 
-fn api(node: &Node, config: &Config) -> Result<Api> {
+/// Opens the way into the log, which is given up when nobody waits for it any more, and starts the
+/// connectors.
+async fn start(
+    node: &Arc<Node>,
+    settings: &Settings,
+    connectors: Vec<files::Config>,
+    stopping: &watch::Receiver<bool>,
+) -> Result<(WayIn, Sources)> {
+    let nobody_waits = Arc::new(AtomicBool::new(false));
+    let _told = OnDrop(Arc::clone(&nobody_waits));
+    let way_in = {
+        let (node, settings) = (Arc::clone(node), settings.clone());
+        tokio::task::spawn_blocking(move || node.way_in(&settings, &nobody_waits)).await??
+    };
+    let sources = Sources::start(node, &way_in.ingest, connectors, stopping)?;
+    Ok((way_in, sources))
+}
+
+/// Raises a flag when it is dropped.
+struct OnDrop(Arc<AtomicBool>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Ends when the process is told to stop, or the log can't be followed any more.
+async fn ends(node: &Node) -> Result<()> {
+    tokio::select! {
+        () = signalled() => Ok(()),
+        why = broken(node) => Err(anyhow!(why)),
+    }
+}
+
+fn api(node: &Node, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
     let health = NodeHealth::new(
         &node.registry,
         Arc::clone(&node.log),
         Arc::clone(&node.views),
         Arc::clone(node.processor.progress()),
     )?;
-    let port = IngestPort::new(Arc::clone(&node.ingest), Arc::clone(&node.own), node.log_id()?);
     Ok(Api::new(
         Arc::clone(&node.views),
         Arc::clone(&node.log),
         node.processor.progress().watch(),
-        Arc::new(port),
+        port,
         Arc::new(health),
         node.registry.clone(),
         HttpMetrics::new(&node.registry)?,

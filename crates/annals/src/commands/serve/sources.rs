@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use connector::{Start, Target};
 use event::SourceName;
+use ingest::Ingest;
 use model::kinds::Kinds;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -44,7 +45,7 @@ impl Sources {
     /// Starts connectors.
     pub(crate) fn start(
         node: &Node,
-        kinds: &Kinds,
+        ingest: &Arc<Ingest>,
         connectors: Vec<files::Config>,
         stopping: &watch::Receiver<bool>,
     ) -> Result<Self> {
@@ -52,11 +53,11 @@ impl Sources {
         let mut threads = Vec::new();
         let (failed, failures) = mpsc::channel(1);
         let targets = watch_targets(&mut tasks, node, stopping.clone());
-        let api_versions = custom_versions(kinds);
+        let api_versions = custom_versions(ingest.judge().kinds());
         for config in connectors {
             let source = SourceName::new(&config.source())?;
-            let appender = node.ingest.begin(&source, crate_version())?;
-            let known = node.ingest.known();
+            let appender = ingest.begin(&source, crate_version())?;
+            let known = ingest.known();
             let cursor = known.source(&source)?.and_then(|source| source.cursor);
             let scopes = known.scopes(&format!("{source}/"))?;
             let start = Start {
@@ -65,7 +66,7 @@ impl Sources {
                 targets: targets.clone(),
             };
             let (emitter, emissions) = connector::channel();
-            let ingest = Arc::clone(&node.ingest);
+            let ingest = Arc::clone(ingest);
             let thread = std::thread::Builder::new().name(format!("take {source}"));
             threads.push(thread.spawn(move || ingest.serve(&appender, emissions))?);
             let stopping = stopping.clone();
