@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod command_line;
+mod corpus;
+mod files;
+mod http;
 mod kills;
 
 use std::path::PathBuf;
@@ -21,4 +25,9 @@ fn component(name: &str, lifecycle: &str) -> String {
         "spec": {"type": "service", "lifecycle": lifecycle, "owner": "team"},
     })
     .to_string()
+}
+
+/// Such components as NDJSON.
+fn components(names: &[&str]) -> String {
+    names.iter().map(|name| component(name, "production") + "\n").collect()
 }

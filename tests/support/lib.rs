@@ -8,3 +8,4 @@ pub mod history;
 pub mod node;
 pub mod process;
 pub mod random;
+pub mod storage;

@@ -178,7 +178,6 @@ impl Client {
     }
 
     /// Posts a text to a server that is there.
-    #[must_use]
     pub fn post(&self, path: &str, text: &str) -> Answer {
         self.try_post(path, &[], text).unwrap()
     }

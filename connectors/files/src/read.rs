@@ -62,6 +62,19 @@ impl Reader {
         Self { recognise: Recognise::new(api_versions), ..self }
     }
 
+    /// Looks whether every path leads somewhere, and reads nothing.
+    ///
+    /// # Errors
+    /// A path that names nothing.
+    pub fn look(&self) -> Result<(), Error> {
+        let files = self.paths.iter().filter(|path| path.as_path() != Path::new(STDIN));
+        for path in files {
+            site::look(here(), path)
+                .map_err(|nowhere| nothing(&name::as_given(path), nowhere.words()))?;
+        }
+        Ok(())
+    }
+
     /// Hands out what stands in the files, until there is no more of it or `visit` breaks. Returns
     /// how many files were passed over.
     ///
@@ -93,12 +106,11 @@ impl Reader {
         visit: Visit<'_>,
     ) -> Result<ControlFlow<()>, Error> {
         let given = name::as_given(path);
-        let nothing = |problem: String| Error::Path { path: given.clone(), problem };
         let (stop, mut budget) = (AtomicBool::new(false), Budget::UNLIMITED);
         let mut list = |top: &Path, rule: Rule<'_>| {
             walk::list(top, rule, under.roots, &mut budget, &stop).unwrap_or_default()
         };
-        let site = site::look(here(), path).map_err(|nowhere| nothing(nowhere.words()))?;
+        let site = site::look(here(), path).map_err(|nowhere| nothing(&given, nowhere.words()))?;
         let lenient = Lenient { recognise: &self.recognise, is_known: false };
         let lenient = matches!(site, Site::Folder).then_some(lenient);
         let listing = match site {
@@ -109,7 +121,7 @@ impl Reader {
                 let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
                 let mut unlisted = listing.unlisted.iter();
                 if listing.files.is_empty() && unlisted.all(|(_, error)| is_missing(error)) {
-                    return Err(nothing("matches no file".to_owned()));
+                    return Err(nothing(&given, "matches no file".to_owned()));
                 }
                 listing
             }
@@ -199,6 +211,10 @@ fn tell(visit: Visit<'_>, fault: Fault, name: String) -> End {
         ControlFlow::Break(()) => End::Enough,
         ControlFlow::Continue(()) => End::Done,
     }
+}
+
+fn nothing(path: &str, problem: String) -> Error {
+    Error::Path { path: path.to_owned(), problem }
 }
 
 /// The folder that paths are relative to.

@@ -150,7 +150,6 @@ impl Runner {
                 }
                 Round::Failed(error) => {
                     let why = format!("the catalog takes nothing: {error}");
-                    tracing::warn!(source = self.config.source(), %error, "files wait to be taken");
                     if self.say(ConnectorState::Failing, Some(why)).await.is_err() {
                         return Ok(());
                     }
@@ -268,6 +267,9 @@ impl Runner {
         let says = Some((state, why));
         if self.said == says {
             return Ok(());
+        }
+        if let Some((ConnectorState::Failing, Some(why))) = &says {
+            tracing::warn!(source = self.config.source(), why, "the connector fails");
         }
         self.said = says;
         let why = self.said.as_ref().and_then(|(_, why)| why.clone());

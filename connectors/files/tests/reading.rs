@@ -114,7 +114,7 @@ fn folders_are_searched_and_named_files_are_taken_as_they_are() {
     check(
         &[
             ("x/b.yaml", b"{apiVersion: backstage.io/v1, kind: B}"),
-            ("x/a/z.json", b"{\"kind\": \"Z\"}"),
+            ("x/a/z.json", b"{\"apiVersion\": \"backstage.io/v1\", \"kind\": \"Z\"}"),
             ("x/a.txt", b"{apiVersion: backstage.io/v1, kind: T}"),
             ("x/.hidden/a.yaml", b"{apiVersion: backstage.io/v1, kind: H}"),
             ("x/.a.yaml", b"{apiVersion: backstage.io/v1, kind: H}"),

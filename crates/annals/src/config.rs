@@ -15,6 +15,10 @@ use serde_json::Value;
 
 use crate::exit::Wrong;
 
+/// The keys that a configuration may have.
+pub(crate) const KEYS: [&str; 8] =
+    ["server", "data", "memory_max", "log", "connectors", "kinds", "orphans", "withdrawals"];
+
 /// The whole configuration.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -281,6 +285,14 @@ mod tests {
         assert!(!format!("{config:?}").contains("letters"));
         let path = std::env::var("PATH").unwrap();
         assert_eq!(config.data, Some(PathBuf::from(format!("/data/{path}/x"))));
+    }
+
+    #[test]
+    fn the_keys_are_those_that_are_read() {
+        let error = serde_json::from_str::<Config>(r#"{"zzz": 1}"#).expect_err("no such key");
+        let names = error.to_string();
+        let names: Vec<&str> = names.split('`').skip(3).step_by(2).collect();
+        assert_eq!(names, KEYS);
     }
 
     #[test]

@@ -67,16 +67,21 @@ async fn wait(api: &Api, wanted: Position) -> Result<(), ApiError> {
             WAIT_MAX.as_secs()
         ))
     };
+    // A position of another log would not be reached however long it were waited for.
+    if let Some((log, _)) = api.views().offset()
+        && log != wanted.log
+    {
+        return Err(ApiError::input(format!(
+            "Annals-Min-Position: position {wanted} is of another log than {log}"
+        )));
+    }
     match tokio::time::timeout(WAIT_MAX, reached).await {
         Ok(Ok(_)) => {}
         Ok(Err(_)) => return Err(ApiError::unavailable("the log is not followed any more")),
         Err(_) => return Err(late()),
     }
     match api.views().offset() {
-        Some((log, _)) if log != wanted.log => Err(ApiError::input(format!(
-            "Annals-Min-Position: position {wanted} is of another log than {log}"
-        ))),
-        Some((_, offset)) if offset >= wanted.offset => Ok(()),
+        Some((log, offset)) if log == wanted.log && offset >= wanted.offset => Ok(()),
         _ => Err(late()),
     }
 }

@@ -96,7 +96,8 @@ pub enum Error {
     },
     /// The folder was written by a later version of Annals.
     #[error(
-        "the log in {} has format {found}, and this version of Annals reads up to {known}",
+        "the log in {} was written by a later version of Annals (format {found}; this one reads up \
+         to {known})",
         .path.display()
     )]
     Newer {

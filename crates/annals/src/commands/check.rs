@@ -11,12 +11,9 @@ use model::validate::Validator;
 use serde_json::{Value, json};
 
 use crate::cli::Check;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::exit::{Exit, Wrong};
 use crate::report;
-
-/// Keys of which a configuration has at least one, and no catalog document any.
-const CONFIG_KEYS: &[&str] = &["server", "log", "connectors", "kinds", "memory_max", "reading"];
 
 /// One thing that is wrong.
 struct Fault {
@@ -102,7 +99,9 @@ fn is_config(path: &PathBuf) -> bool {
     let (Some(Ok(first)), None) = (documents.next(), documents.next()) else { return false };
     let keys = first.value.as_object();
     keys.is_some_and(|keys| {
-        !keys.contains_key("apiVersion") && CONFIG_KEYS.iter().any(|key| keys.contains_key(*key))
+        let is_entity = keys.contains_key("apiVersion") || keys.contains_key("kind");
+        let is_ours = |key: &String| model::nearest::nearest(key, config::KEYS).is_some();
+        !is_entity && keys.keys().any(is_ours)
     })
 }
 

@@ -25,6 +25,9 @@ const WAITING: usize = 256;
 
 pub(crate) fn run(args: &Ingest, json: bool) -> Result<Exit> {
     let scope = ScopeName::new(&args.scope).map_err(|error| Wrong(error.to_string()))?;
+    // A path that is mistyped is said before anything is made or sent.
+    let reader = Reader::new(args.paths.clone());
+    reader.look().map_err(|error| Wrong(error.to_string()))?;
     let bar = report::bar(None, "handing in documents");
     let answer = match (&args.server, &args.data) {
         (Some(url), _) => to_server(url, &scope, args, &bar)?,

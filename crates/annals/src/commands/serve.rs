@@ -1,6 +1,7 @@
 //! `annals serve`: everything in one process.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +34,10 @@ pub(crate) fn run(args: &Serve) -> Result<Exit> {
     let config = args.config.as_deref().map(Config::load).transpose()?;
     let settings = Settings::new(config.as_ref(), args.data.as_deref())?;
     let config = config.unwrap_or_default();
-    let connectors = sources::configured(&config, &args.catalog)?;
+    let connectors = sources::configured(&config, &args.catalog).with_context(|| {
+        let path = args.config.as_deref().unwrap_or(Path::new(""));
+        format!("the configuration {} can't be used", path.display())
+    })?;
     let address = address(args, &config)?;
     // The port is taken before anything is opened: a node that can't listen changes nothing.
     let listener = std::net::TcpListener::bind(address)

@@ -1,0 +1,53 @@
+//! Changing what is stored behind the program's back.
+
+use std::path::Path;
+
+use rocksdb::{DB, IteratorMode, Options};
+
+/// Opens a database of a data folder as it is.
+fn open(folder: &Path) -> (DB, Vec<String>) {
+    let options = Options::default();
+    let families = DB::list_cf(&options, folder).unwrap();
+    let db = DB::open_cf(&options, folder, &families).unwrap();
+    (db, families)
+}
+
+/// Changes a value; says how it is, by its column family, key and value.
+fn change(folder: &Path, which: impl Fn(&str, &[u8], &[u8]) -> Option<Vec<u8>>) {
+    let (db, families) = open(folder);
+    for name in &families {
+        let family = db.cf_handle(name).unwrap();
+        for row in db.iterator_cf(family, IteratorMode::Start) {
+            let (key, value) = row.unwrap();
+            if let Some(changed) = which(name, &key, &value) {
+                db.put_cf(family, &key, changed).unwrap();
+                return;
+            }
+        }
+    }
+    panic!("nothing to change in {}", folder.display());
+}
+
+/// Makes the log of a data folder look as if a later version had written it.
+pub fn make_log_newer(data: &Path) {
+    change(&data.join("log"), |_, key, value| {
+        (key == b"\x00format").then(|| vec![0xff; value.len()])
+    });
+}
+
+/// Makes the views of a data folder look as if a later version had written them.
+pub fn make_views_newer(data: &Path) {
+    change(&data.join("views"), |family, key, value| {
+        (family == "sundry" && key == [1]).then(|| vec![0xff; value.len()])
+    });
+}
+
+/// Flips a bit of the first row of a column family that has any.
+pub fn flip_a_bit(data: &Path, family: &str) {
+    change(&data.join("views"), |name, _, value| {
+        let mut value = value.to_vec();
+        let last = value.last_mut()?;
+        *last ^= 1;
+        (name == family).then_some(value)
+    });
+}
