@@ -17,7 +17,9 @@ use uuid::Uuid;
 
 use crate::leaf::Commitment;
 use crate::position::Offset;
-use crate::record::{Body, Content, Entry, Open, PartError, Record, RecordId, Salt, SourceName};
+use crate::record::{
+    Body, Content, Entry, Erased, Open, PartError, Record, RecordId, Salt, SourceName,
+};
 use crate::time::{Timestamp, TimestampError};
 
 /// What every type of the vocabulary begins with.
@@ -97,6 +99,8 @@ struct Form<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     commitment: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    residue: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     offset: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
@@ -131,7 +135,10 @@ fn write_record(
     record: &Record,
     offset: Option<Cow<'_, str>>,
 ) -> Result<String, serde_json::Error> {
-    let open = record.open();
+    let (open, erased) = match &record.body {
+        Body::Open(open) => (Some(open), None),
+        Body::Erased(erased) => (None, Some(erased)),
+    };
     let data = open.and_then(|open| one_line_json(&open.data));
     let text = |text: &Option<Box<str>>| text.as_deref().map(|text| Cow::Owned(text.to_owned()));
     serde_json::to_string(&Form {
@@ -149,10 +156,10 @@ fn write_record(
         sequence: sequence_text(record.sequence).into(),
         sourcepointer: open.and_then(|open| text(&open.pointer)),
         salt: open.map(|open| HEXLOWER.encode(&open.salt.0).into()),
-        commitment: match &record.body {
-            Body::Erased(commitment) => Some(HEXLOWER.encode(&commitment.0).into()),
-            Body::Open(_) => None,
-        },
+        commitment: erased.map(|erased| HEXLOWER.encode(&erased.commitment.0).into()),
+        residue: erased
+            .filter(|erased| !erased.residue.is_empty())
+            .map(|erased| BASE64.encode(&erased.residue).into()),
         offset,
         data,
         data_base64: open.filter(|_| data.is_none()).map(|open| BASE64.encode(&open.data).into()),
@@ -221,18 +228,17 @@ fn body(form: Form<'_>) -> Result<Body, LineError> {
             let must = "alone, without subject, authid, sourcepointer and data";
             return Err(LineError::Attribute { attribute: "commitment", must });
         }
-        return Ok(Body::Erased(Commitment(hex(&commitment, "commitment")?)));
+        let commitment = Commitment(hex(&commitment, "commitment")?);
+        let residue = form.residue.map(|text| base64(&text, "residue")).transpose()?;
+        return Ok(Body::Erased(Erased { commitment, residue: residue.unwrap_or_default() }));
     };
-    if form.commitment.is_some() {
+    if form.commitment.is_some() || form.residue.is_some() {
         let must = "absent where there is a salt";
         return Err(LineError::Attribute { attribute: "commitment", must });
     }
     let data = match (form.data, form.data_base64) {
         (Some(json), None) => Bytes::copy_from_slice(json.get().as_bytes()),
-        (None, Some(text)) => BASE64
-            .decode(text.as_bytes())
-            .map_err(|_| LineError::Attribute { attribute: "data_base64", must: "base64" })?
-            .into(),
+        (None, Some(text)) => base64(&text, "data_base64")?,
         _ => {
             let must = "there once, as `data` or `data_base64`";
             return Err(LineError::Attribute { attribute: "data", must });
@@ -253,6 +259,11 @@ fn id(text: &str, attribute: &'static str) -> Result<RecordId, LineError> {
         .map(RecordId)
         .filter(|id| id.to_string() == text)
         .ok_or(LineError::Attribute { attribute, must: "a UUID in lower case with hyphens" })
+}
+
+fn base64(text: &str, attribute: &'static str) -> Result<Bytes, LineError> {
+    let bytes = BASE64.decode(text.as_bytes());
+    Ok(bytes.map_err(|_| LineError::Attribute { attribute, must: "base64" })?.into())
 }
 
 fn hex<const N: usize>(text: &str, attribute: &'static str) -> Result<[u8; N], LineError> {

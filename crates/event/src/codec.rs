@@ -17,6 +17,7 @@
 //!   data     the rest
 //! or, erased,
 //!   commitment 32 bytes
+//!   residue    the rest
 //! ```
 //! The first byte is never `{`, so that a CloudEvent as JSON can't be taken for this form.
 
@@ -24,7 +25,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
 use crate::leaf::Commitment;
-use crate::record::{Body, Open, PartError, RECORD_BYTES_MAX, Record, RecordId, Salt, SourceName};
+use crate::record::{
+    Body, Erased, Open, PartError, RECORD_BYTES_MAX, Record, RecordId, Salt, SourceName,
+};
 use crate::time::Timestamp;
 
 /// The version that [`encode`] writes; every version ever written can be decoded.
@@ -106,7 +109,10 @@ pub fn encode(record: &Record) -> Bytes {
             }
             out.put_slice(&open.data);
         }
-        Body::Erased(commitment) => out.put_slice(&commitment.0),
+        Body::Erased(erased) => {
+            out.put_slice(&erased.commitment.0);
+            out.put_slice(&erased.residue);
+        }
     }
     out.freeze()
 }
@@ -140,7 +146,7 @@ pub fn decode(bytes: &Bytes) -> Result<Record, CodecError> {
     let sequence = cursor.varint("sequence")?;
     let kind = cursor.text("type")?.into();
     let source = SourceName::new(cursor.text("source")?)?;
-    let body = if erased { cursor.erased()? } else { cursor.open(flags, bytes)? };
+    let body = if erased { cursor.erased(bytes)? } else { cursor.open(flags, bytes)? };
     let record = Record { id, source, kind, time, recorded, causation, epoch, sequence, body };
     record.check()?;
     Ok(record)
@@ -190,12 +196,9 @@ impl<'a> Cursor<'a> {
         Timestamp::from_micros(us).ok_or(CodecError::Malformed { part })
     }
 
-    fn erased(&mut self) -> Result<Body, CodecError> {
+    fn erased(&mut self, bytes: &Bytes) -> Result<Body, CodecError> {
         let commitment = Commitment(self.array("commitment")?);
-        if !self.rest.is_empty() {
-            return Err(CodecError::Malformed { part: "commitment" });
-        }
-        Ok(Body::Erased(commitment))
+        Ok(Body::Erased(Erased { commitment, residue: bytes.slice_ref(self.rest) }))
     }
 
     fn open(&mut self, flags: u8, bytes: &Bytes) -> Result<Body, CodecError> {

@@ -9,12 +9,13 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use crate::cloudevent::sequence_text;
-use crate::record::{Body, Open, Record};
+use crate::record::{Body, Open, Record, Salt};
 
 /// The name of the hash functions used by this version; stands in `log.created`.
 pub const HASH_SUITE: &str = "sha256-blake3-v1";
 
-/// SHA-256 over the salt and the length-prefixed subject, author, pointer and data.
+/// SHA-256 over the commitments to subject, author, pointer and data, each with a salt of its own;
+/// see [`commit`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Commitment(pub [u8; 32]);
 
@@ -44,27 +45,36 @@ impl Leaf {
 
 /// The commitment to what can be erased of a record.
 ///
-/// `SHA-256("annals/commitment/v1" ‖ salt ‖ part(subject) ‖ part(author) ‖ part(pointer) ‖
-/// part(data))`, where a part that is absent is the byte 0, and one that is there is the byte 1,
-/// its length as 8 bytes big-endian, and its bytes.
+/// `SHA-256("annals/commitment/v1" ‖ part(0) ‖ part(1) ‖ part(2) ‖ part(3))` over subject, author,
+/// pointer and data, where `part(n)` is `SHA-256("annals/part/v1" ‖ n ‖ salt(n) ‖ 0)` for one that
+/// is absent, and for one that is there the same with 1 in place of 0 and its bytes after it, and
+/// `salt(n)` is the first 16 bytes of `SHA-256("annals/salt/v1" ‖ n ‖ salt)`. So one part, a
+/// person's name say, can be erased with its salt while the others are kept with theirs.
 #[must_use]
 pub fn commit(open: &Open) -> Commitment {
-    let mut hasher = Sha256::new();
-    hasher.update(b"annals/commitment/v1");
-    hasher.update(open.salt.0);
     let texts = [&open.subject, &open.author, &open.pointer];
     let parts = texts.map(|text| text.as_deref().map(str::as_bytes));
-    for part in parts.into_iter().chain([Some(&open.data[..])]) {
-        match part {
-            None => hasher.update([0]),
-            Some(bytes) => {
-                hasher.update([1]);
-                hasher.update((bytes.len() as u64).to_be_bytes());
-                hasher.update(bytes);
-            }
-        }
+    let mut hasher = Sha256::new();
+    hasher.update(b"annals/commitment/v1");
+    for (number, part) in (0..).zip(parts.into_iter().chain([Some(&open.data[..])])) {
+        hasher.update(commit_to_part(number, open.salt, part));
     }
     Commitment(hasher.finalize().into())
+}
+
+fn commit_to_part(number: u8, salt: Salt, part: Option<&[u8]>) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(b"annals/salt/v1");
+    hasher.update([number]);
+    hasher.update(salt.0);
+    let salt = hasher.finalize();
+    let mut hasher = Sha256::new();
+    hasher.update(b"annals/part/v1");
+    hasher.update([number]);
+    hasher.update(&salt[..16]);
+    hasher.update([u8::from(part.is_some())]);
+    hasher.update(part.unwrap_or_default());
+    hasher.finalize().into()
 }
 
 /// The leaf of a record, the same before and after its erasure.
@@ -72,7 +82,7 @@ pub fn commit(open: &Open) -> Commitment {
 pub fn leaf_of_record(record: &Record) -> Leaf {
     let commitment = match &record.body {
         Body::Open(open) => commit(open),
-        Body::Erased(commitment) => *commitment,
+        Body::Erased(erased) => erased.commitment,
     };
     // Keys in the order of RFC 8785. No value needs escaping beyond what JSON itself asks for:
     // source and type are printable ASCII, the others are digits, hyphens and letters.

@@ -17,6 +17,7 @@ mod codec;
 mod leaf;
 mod position;
 mod record;
+mod seal;
 mod time;
 pub mod vocabulary;
 
@@ -25,7 +26,9 @@ pub use codec::{CODEC_VERSION, CodecError, decode, encode};
 pub use leaf::{Commitment, HASH_SUITE, Leaf, commit, leaf_of_record, leaf_of_unreadable};
 pub use position::{LogId, Offset, Position, PositionError};
 pub use record::{
-    Body, Content, Entry, Open, PartError, RECORD_BYTES_MAX, Record, RecordId, Salt, SourceName,
+    Body, Content, Entry, Erased, Open, PartError, RECORD_BYTES_MAX, Record, RecordId, Salt,
+    SourceName,
 };
+pub use seal::Seal;
 pub use time::{Timestamp, TimestampError};
 pub use vocabulary::{Event, Kind, Unfit};

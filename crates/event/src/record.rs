@@ -81,7 +81,7 @@ impl fmt::Debug for SourceName {
 }
 
 /// 128 random bits that hide what a commitment commits to; erased together with it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Salt(pub [u8; 16]);
 
@@ -120,8 +120,18 @@ pub struct Record {
 pub enum Body {
     /// As it was written.
     Open(Open),
-    /// Erased: only the commitment is left, and with it the record's leaf.
-    Erased(crate::leaf::Commitment),
+    /// Erased: the commitment is left, and with it the record's leaf.
+    Erased(Erased),
+}
+
+/// What is left of an erased body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// What was committed to.
+    pub commitment: crate::leaf::Commitment,
+    /// What a replay needs to know of the record although it was erased, and that names no one.
+    /// Whoever erases writes it, `log.erased` holds its hash, and its first byte tells its form.
+    pub residue: Bytes,
 }
 
 /// Subject, author, pointer and data, with the salt of their commitment.

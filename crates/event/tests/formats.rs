@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use event::{
-    Body, Entry, Event, Kind, Open, Record, RecordId, Salt, SourceName, Timestamp, Unfit, commit,
-    decode, encode, leaf_of_record, leaf_of_unreadable, read_line, write_line,
+    Body, Entry, Erased, Event, Kind, Open, Record, RecordId, Salt, SourceName, Timestamp, Unfit,
+    commit, decode, encode, leaf_of_record, leaf_of_unreadable, read_line, write_line,
 };
 use expect_test::{expect, expect_file};
 use proptest::prelude::*;
@@ -34,9 +34,10 @@ fn sample() -> Record {
 fn erased(record: &Record) -> Record {
     let commitment = match &record.body {
         Body::Open(open) => commit(open),
-        Body::Erased(commitment) => *commitment,
+        Body::Erased(erased) => erased.commitment,
     };
-    Record { body: Body::Erased(commitment), ..record.clone() }
+    let residue = Bytes::from_static(b"\x01left");
+    Record { body: Body::Erased(Erased { commitment, residue }), ..record.clone() }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -46,7 +47,7 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn golden_binary_form() {
     expect!["013b019357a0000070008000000000000001000644594164224000064459416240000000000000000000000000000000000703ac02196465762e616e6e616c732e656e746974792e676f6e652e76310b66696c65732f6c6f63616cabababababababababababababababab13636f6d706f6e656e743a64656661756c742f6102636910636174616c6f672f612e79616d6c23307b2273636f7065223a2273227d"].assert_eq(&hex(&encode(&sample())));
-    expect!["0107019357a0000070008000000000000001000644594164224000064459416240000000000000000000000000000000000703ac02196465762e616e6e616c732e656e746974792e676f6e652e76310b66696c65732f6c6f63616cb271de6aaa0d75b87cb3b5ee11e2d5bbb253182e7bcff16b3b2971697b177a2c"].assert_eq(&hex(&encode(&erased(&sample()))));
+    expect!["0107019357a0000070008000000000000001000644594164224000064459416240000000000000000000000000000000000703ac02196465762e616e6e616c732e656e746974792e676f6e652e76310b66696c65732f6c6f63616cb179169d2a40b88b89b82aac41298ce2eae34275437ab295d92c80ee52fb5f66016c656674"].assert_eq(&hex(&encode(&erased(&sample()))));
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn golden_line() {
     let entry = Entry { offset: 12, content: Ok(sample()) };
     expect![[r#"{"specversion":"1.0","id":"019357a0-0000-7000-8000-000000000001","source":"files/local","type":"dev.annals.entity.gone.v1","subject":"component:default/a","time":"2025-11-24T16:00:00.000000Z","datacontenttype":"application/json","recordedtime":"2025-11-24T16:00:00.123456Z","causationid":"00000000-0000-0000-0000-000000000007","authid":"ci","epoch":"00000000000000000003","sequence":"00000000000000000300","sourcepointer":"catalog/a.yaml#0","salt":"abababababababababababababababab","offset":"00000000000000000012","data":{"scope":"s"}}"#]].assert_eq(&write_line(&entry));
     let entry = Entry { offset: 12, content: Ok(erased(&sample())) };
-    expect![[r#"{"specversion":"1.0","id":"019357a0-0000-7000-8000-000000000001","source":"files/local","type":"dev.annals.entity.gone.v1","time":"2025-11-24T16:00:00.000000Z","recordedtime":"2025-11-24T16:00:00.123456Z","causationid":"00000000-0000-0000-0000-000000000007","epoch":"00000000000000000003","sequence":"00000000000000000300","commitment":"b271de6aaa0d75b87cb3b5ee11e2d5bbb253182e7bcff16b3b2971697b177a2c","offset":"00000000000000000012"}"#]].assert_eq(&write_line(&entry));
+    expect![[r#"{"specversion":"1.0","id":"019357a0-0000-7000-8000-000000000001","source":"files/local","type":"dev.annals.entity.gone.v1","time":"2025-11-24T16:00:00.000000Z","recordedtime":"2025-11-24T16:00:00.123456Z","causationid":"00000000-0000-0000-0000-000000000007","epoch":"00000000000000000003","sequence":"00000000000000000300","commitment":"b179169d2a40b88b89b82aac41298ce2eae34275437ab295d92c80ee52fb5f66","residue":"AWxlZnQ=","offset":"00000000000000000012"}"#]].assert_eq(&write_line(&entry));
     let entry = Entry { offset: 13, content: Err(Bytes::from_static(b"\0garbage")) };
     expect![[r#"{"unreadable":"AGdhcmJhZ2U=","offset":"00000000000000000013"}"#]]
         .assert_eq(&write_line(&entry));
@@ -63,8 +64,8 @@ fn golden_line() {
 #[test]
 fn golden_leaf() {
     let leaf = leaf_of_record(&sample());
-    expect![[r#"{"causationid":"00000000-0000-0000-0000-000000000007","commitment":"b271de6aaa0d75b87cb3b5ee11e2d5bbb253182e7bcff16b3b2971697b177a2c","epoch":"00000000000000000003","id":"019357a0-0000-7000-8000-000000000001","recordedtime":"2025-11-24T16:00:00.123456Z","sequence":"00000000000000000300","source":"files/local","time":"2025-11-24T16:00:00.000000Z","type":"dev.annals.entity.gone.v1"}"#]].assert_eq(std::str::from_utf8(&leaf.bytes).unwrap());
-    expect!["7f898b18cb80ba63ec5eb0ba08eb2d439caa2175632d79cc12c23fc4bf8a337b"]
+    expect![[r#"{"causationid":"00000000-0000-0000-0000-000000000007","commitment":"b179169d2a40b88b89b82aac41298ce2eae34275437ab295d92c80ee52fb5f66","epoch":"00000000000000000003","id":"019357a0-0000-7000-8000-000000000001","recordedtime":"2025-11-24T16:00:00.123456Z","sequence":"00000000000000000300","source":"files/local","time":"2025-11-24T16:00:00.000000Z","type":"dev.annals.entity.gone.v1"}"#]].assert_eq(std::str::from_utf8(&leaf.bytes).unwrap());
+    expect!["634b839fc33adee8916aa3113a0f19ad263d371720797d2f848898eea94d281d"]
         .assert_eq(&hex(&leaf.hash));
     expect!["7b22756e7265616461626c65223a2233633336646261613862343366663137303435616261306138386430333664326437323131333932373365653635373931373436666533333562323230393661227d"].assert_eq(&hex(&leaf_of_unreadable(b"\0garbage").bytes));
 }
@@ -94,7 +95,7 @@ const EVENTS: &[(Kind, &str)] = &[
     ),
     (
         Kind::LogErased,
-        r#"{"offsets":[3,4],"why":"asked for","replaced":[{"offset":3,"element":"00"}],"digest":"01","history":"02"}"#,
+        r#"{"records":[{"offset":3,"residue":"00"}],"why":"asked for","replaced":[{"offset":3,"element":"00"}],"digest":"01","history":"02"}"#,
     ),
     (
         Kind::ScopeVerified,

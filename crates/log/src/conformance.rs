@@ -150,7 +150,10 @@ fn appends_do_not_mix(bench: &dyn Bench) {
 fn contents_come_back(bench: &dyn Bench) {
     let log = bench.create();
     let mut erased = record(5).expect("a record");
-    erased.body = Body::Erased(event::Commitment([9; 32]));
+    erased.body = Body::Erased(event::Erased {
+        commitment: event::Commitment([9; 32]),
+        residue: bytes::Bytes::from_static(b"\x01left"),
+    });
     let contents = [
         record(0),
         Err(Bytes::from_static(b"garbage \0\xff")),

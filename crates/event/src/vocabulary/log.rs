@@ -87,8 +87,8 @@ pub struct LogAttested {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogErased {
-    /// The offsets of the erased records, ascending.
-    pub offsets: Vec<Offset>,
+    /// The erased records, by ascending offset.
+    pub records: Vec<ErasedRecord>,
     /// Why, in words that name no one.
     pub why: String,
     /// What stands in the state digest in the place of what is gone.
@@ -97,6 +97,16 @@ pub struct LogErased {
     pub digest: String,
     /// The history digest after the erasure, lower-case hexadecimal.
     pub history: String,
+}
+
+/// One erased record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErasedRecord {
+    /// Where it stands.
+    pub offset: Offset,
+    /// The SHA-256 of what is left of it for a replay, lower-case hexadecimal.
+    pub residue: String,
 }
 
 /// One element of the state that an erasure replaced.
