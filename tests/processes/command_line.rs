@@ -252,7 +252,7 @@ fn the_log_is_written_out_read_in_and_replayed() {
 
 #[test]
 fn a_bit_that_flipped_is_found() {
-    for family in ["entities", "index"] {
+    for family in ["entities", "names", "claims", "edges", "index"] {
         let folder = tempfile::tempdir().unwrap();
         let data = filled(folder.path());
         support::storage::flip_a_bit(Path::new(&data), family);

@@ -61,6 +61,7 @@ fn the_views_are_what_a_plain_catalog_says_at_every_moment() {
             }
         }
         same(&reader, &catalog);
+        assert_eq!(node.views.check_rows().unwrap(), None);
         assert_eq!(node.views.check_index().unwrap(), None);
     });
 }
@@ -81,6 +82,7 @@ fn batches_and_restarts_leave_no_trace() {
             assert_eq!((cut.state.finish(), cut.history), (whole.state.finish(), whole.history));
             assert_eq!(cut, whole, "batches of {batch}");
             assert_eq!(node.views.recompute_state().unwrap(), cut.state, "told from the tables");
+            assert_eq!(node.views.check_rows().unwrap(), None);
             assert_eq!(node.views.check_index().unwrap(), None);
         }
     });
@@ -134,5 +136,6 @@ fn a_large_scope_is_retired_in_steps_and_seen_whole() {
     let reader = node.views.reader().unwrap();
     assert_eq!(alive(&reader), Some(0));
     assert_eq!(alive(&reader.at(last - 1).unwrap()), Some(count));
+    assert_eq!(node.views.check_rows().unwrap(), None);
     assert_eq!(node.views.check_index().unwrap(), None);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::vocabulary::ScopeName;
-use event::{Offset, SourceName, Timestamp};
+use event::{Offset, Seal, SourceName, Timestamp};
 use fold::Scope;
 use ingest::{Known, KnownError, KnownScope, KnownSource};
 use model::reference::EntityRef;
@@ -63,21 +63,21 @@ impl Known for KnownViews {
         Ok(scope.map(|scope| known_scope(&scope)))
     }
 
-    fn hashes(
+    fn seals(
         &self,
         name: &ScopeName,
         references: &[EntityRef],
-    ) -> Result<Vec<Option<[u8; 32]>>, KnownError> {
-        let hashes = || {
+    ) -> Result<Vec<Option<Seal>>, KnownError> {
+        let seals = || {
             let Some(reader) = self.reader() else { return Ok(None) };
             let Some(scope) = reader.scope(name)? else { return Ok(None) };
-            reader.claim_hashes(scope.id, references).map(Some)
+            reader.claim_seals(scope.id, references).map(Some)
         };
-        let hashes = hashes().map_err(|error| unknown(&error))?;
-        Ok(hashes.unwrap_or_else(|| vec![None; references.len()]))
+        let seals = seals().map_err(|error| unknown(&error))?;
+        Ok(seals.unwrap_or_else(|| vec![None; references.len()]))
     }
 
-    fn item(&self, name: &ScopeName, item: &str) -> Result<Option<[u8; 32]>, KnownError> {
+    fn item(&self, name: &ScopeName, item: &str) -> Result<Option<Seal>, KnownError> {
         let fingerprint = || {
             let Some(reader) = self.reader() else { return Ok(None) };
             let Some(scope) = reader.scope(name)? else { return Ok(None) };

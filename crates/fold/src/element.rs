@@ -4,9 +4,10 @@ use crate::prior::Change;
 
 /// One element, as the bytes that are hashed.
 ///
-/// They hold the salt of the record that made the element, so that a digest gives nothing away
-/// about what was erased, and nothing of a record's place in the log, so that duplicates and
-/// records of fenced epochs leave the digest as it was.
+/// They hold the salts of all the records that the element's contents came from, so that a digest
+/// gives nothing away once one of them is erased, and nothing of a record's place in the log, so
+/// that duplicates and records of fenced epochs leave the digest as it was. Entities go by their
+/// references (a document holds its own), not by their numbers, which an erasure can shift.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element(pub Vec<u8>);
 
@@ -15,16 +16,20 @@ pub struct Element(pub Vec<u8>);
 pub fn element_of(row: &Change) -> Option<Element> {
     let mut out = Parts::default();
     match row {
-        Change::Entity(id, Some(version)) if version.live => {
-            out.part(b"entity").part(&version.salt.0).number(id.0).number(version.holder.0);
-            out.part(&version.document);
+        Change::Entity(_, Some(version)) if version.live => {
+            out.part(b"entity").part(&version.content.salt.0);
+            out.number(version.faults.len() as u32);
+            for fault in &version.faults {
+                out.part(&fault.salt.0);
+            }
+            out.number(version.holder.0).part(&version.document);
         }
-        Change::Standing((id, _, scope), Some(claim)) => {
-            out.part(b"claim").part(&claim.salt.0).number(id.0).number(scope.0);
-            out.part(&claim.document);
+        Change::Standing((_, _, scope), Some(claim)) => {
+            out.part(b"claim").part(&claim.content.salt.0);
+            out.number(scope.0).part(&claim.document);
         }
-        Change::Aspect((id, aspect, source), Some(row)) if !row.value.is_empty() => {
-            out.part(b"aspect").part(&row.salt.0).number(id.0);
+        Change::Aspect((_, aspect, source), Some(row)) if !row.value.is_empty() => {
+            out.part(b"aspect").part(&row.salt.0).part(row.about.as_str().as_bytes());
             out.part(aspect.as_bytes()).part(source.as_str().as_bytes());
             out.part(row.value.as_bytes());
         }

@@ -9,7 +9,8 @@ use event::vocabulary::{
     SnapshotMark,
 };
 use event::{
-    Body, Entry, Event, LogId, Offset, Record, RecordId, Salt, SourceName, Timestamp, Unfit,
+    Body, Entry, Event, LogId, Offset, Open, Record, RecordId, Salt, Seal, SourceName, Timestamp,
+    Unfit,
 };
 use model::index::Terms;
 use model::location::LocationRef;
@@ -252,6 +253,8 @@ pub struct Document {
     pub uid: Uuid,
     /// Its content hash.
     pub content: [u8; 32],
+    /// The seal of that, with the record's salt.
+    pub seal: Seal,
     /// What it asserts.
     pub assertions: Vec<Assertion>,
     /// Its terms of the filter index.
@@ -290,7 +293,7 @@ impl Prepared {
     pub(crate) fn again(&self, under: &Under) -> Self {
         let mut again = Self { under: under.clone(), ..self.clone() };
         if let Act::Seen { scope, snapshot, document } = &self.act {
-            again.act = match Document::read(&document.raw, under) {
+            again.act = match Document::read(&document.raw, document.seal.salt, under) {
                 Ok(document) => Act::Seen {
                     scope: scope.clone(),
                     snapshot: *snapshot,
@@ -317,16 +320,11 @@ fn act_of(record: &Record, under: &Under) -> Act {
     let Body::Open(open) = &record.body else {
         return Act::Erased;
     };
-    let subject = open.subject.as_deref();
-    read_event(event, subject, &open.data, under).unwrap_or_else(|why| Act::Garbage(why.into()))
+    read_event(event, open, under).unwrap_or_else(|why| Act::Garbage(why.into()))
 }
 
-fn read_event(
-    event: Event<'_>,
-    subject: Option<&str>,
-    data: &Bytes,
-    under: &Under,
-) -> Result<Act, String> {
+fn read_event(event: Event<'_>, open: &Open, under: &Under) -> Result<Act, String> {
+    let subject = open.subject.as_deref();
     Ok(match event {
         Event::LogCreated(data) => Act::Created(data),
         Event::KeyRotated(data) => Act::KeyRotated(data),
@@ -336,7 +334,7 @@ fn read_event(
         Event::ScopeVerified(data) => Act::Verified(data),
         Event::ScopeRetired(data) => Act::Retired { scope: data.scope },
         Event::WithdrawalApproved(data) => Act::Approved(data),
-        Event::EntitySeen(seen) => read_seen(seen, subject, data, under)?,
+        Event::EntitySeen(seen) => read_seen(seen, open, under)?,
         Event::EntityGone(gone) => read_gone(gone, subject)?,
         Event::EntityRefused(refused) => read_refused(refused, subject)?,
         Event::EntityRemoved(_) => Act::Removed { reference: reference(subject)? },
@@ -379,15 +377,10 @@ fn read_event(
     })
 }
 
-fn read_seen(
-    seen: EntitySeen<'_>,
-    subject: Option<&str>,
-    data: &Bytes,
-    under: &Under,
-) -> Result<Act, String> {
-    let raw = data.slice_ref(seen.entity.get().as_bytes());
-    let document = Document::read(&raw, under)?;
-    if reference(subject)? != document.reference {
+fn read_seen(seen: EntitySeen<'_>, open: &Open, under: &Under) -> Result<Act, String> {
+    let raw = open.data.slice_ref(seen.entity.get().as_bytes());
+    let document = Document::read(&raw, open.salt, under)?;
+    if reference(open.subject.as_deref())? != document.reference {
         return Err(format!(
             "its subject is not the reference of its document, {}",
             document.reference
@@ -432,7 +425,7 @@ fn reference(subject: Option<&str>) -> Result<EntityRef, String> {
 }
 
 impl Document {
-    fn read(raw: &Bytes, under: &Under) -> Result<Self, String> {
+    fn read(raw: &Bytes, salt: Salt, under: &Under) -> Result<Self, String> {
         let value: Value = serde_json::from_slice(raw)
             .map_err(|error| format!("its document can't be read: {error}"))?;
         let view = model::document::Document::new(&value);
@@ -447,11 +440,13 @@ impl Document {
         terms.fill(&value);
         let wants = wants_of(&value);
         let uid = under.log.map(|log| uid_of(log, &reference)).unwrap_or_default();
-        let (served, own_etag) = write(value, uid, &content);
+        let seal = Seal::new(salt, &content);
+        let (served, own_etag) = write(value, uid, &seal.hash);
         Ok(Self {
             reference,
             uid,
             content,
+            seal,
             assertions,
             terms: Arc::new(terms),
             wants,

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use event::vocabulary::{ConnectorState, Fault, Orphans};
-use event::{Kind, LogId, Offset, RecordId, Salt, SourceName, Timestamp};
+use event::{Kind, LogId, Offset, RecordId, Salt, Seal, SourceName, Timestamp};
 use model::index::Terms;
 use model::kinds::Kinds;
 use serde::de::DeserializeOwned;
@@ -172,6 +172,16 @@ pub struct EntityFault {
     pub item: Option<Box<str>>,
     /// What is wrong.
     pub fault: Fault,
+    /// The salt of the record that said so.
+    pub salt: Salt,
+}
+
+impl EntityFault {
+    /// Whether another one says the same, whichever record it came from.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.scope, &self.item, &self.fault) == (other.scope, &other.item, &other.fault)
+    }
 }
 
 /// One version of an entity, the current one or one before.
@@ -191,12 +201,10 @@ pub struct Version {
     pub since: Offset,
     /// The record that created the entity for the first time.
     pub born: Offset,
-    /// The content hash of the holder's document.
-    pub content: [u8; 32],
+    /// The seal of the holder's document, with the salt of the record that brought it.
+    pub content: Seal,
     /// Whether the document brought an etag of its own.
     pub own_etag: bool,
-    /// The salt of the record that made the version.
-    pub salt: Salt,
     /// What the document asserts, by relation and target; none while withdrawn.
     pub edges: Vec<Edge>,
     /// What is shown as its status.
@@ -258,9 +266,9 @@ impl Row for Version {
 /// What a scope last said of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// The content hash of the document, or the fingerprint of what was refused: a scan that finds
-    /// the same has nothing to say.
-    pub hash: [u8; 32],
+    /// The seal of the document, or of the fingerprint of what was refused: a scan that finds the
+    /// same has nothing to say.
+    pub content: Seal,
     /// The record that began the claim.
     pub since: Offset,
     /// Whether the scope ever showed a good document; only such a claim can hold the entity.
@@ -272,12 +280,10 @@ pub struct Claim {
 /// A claim that waits behind the one that holds the entity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// The content hash of its document.
-    pub content: [u8; 32],
+    /// The seal of its document, with the salt of the record that brought it.
+    pub content: Seal,
     /// Whether the document brought an etag of its own.
     pub own_etag: bool,
-    /// The salt of the record that brought the document.
-    pub salt: Salt,
     /// Why it is there.
     pub cause: Cause,
     /// The document as it will be served.
@@ -404,8 +410,8 @@ pub enum Item {
 pub struct Refusal {
     /// The record that said so.
     pub offset: Offset,
-    /// The fingerprint of what was refused and why.
-    pub fingerprint: [u8; 32],
+    /// The seal of the fingerprint of what was refused and why.
+    pub fingerprint: Seal,
     /// What is wrong.
     pub fault: Fault,
     /// The entity that shows it as its status, where that is another than the item.
@@ -421,6 +427,8 @@ pub struct Aspect {
     pub offset: Offset,
     /// The salt of that record.
     pub salt: Salt,
+    /// The entity.
+    pub about: EntityRefRow,
     /// Where it came from.
     pub cause: Cause,
     /// What is observed, as JSON; empty for one that ended.

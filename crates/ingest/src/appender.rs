@@ -27,12 +27,16 @@ pub struct Draft {
     pub pointer: Option<Box<str>>,
     /// When it happened.
     pub time: Option<Timestamp>,
+    /// What hides all this where only its commitment is shown.
+    pub salt: Salt,
 }
 
 impl Draft {
     /// A draft of an event of which nothing more is known.
     #[must_use]
     pub fn new(event: &Event<'_>) -> Self {
+        let mut salt = Salt::default();
+        rand::rng().fill_bytes(&mut salt.0);
         Self {
             kind: event.kind(),
             data: event.to_data(),
@@ -40,6 +44,7 @@ impl Draft {
             author: None,
             pointer: None,
             time: None,
+            salt,
         }
     }
 
@@ -166,8 +171,6 @@ impl Appender {
     }
 
     fn stamp(&self, draft: Draft, sequence: u64, recorded: Timestamp) -> Record {
-        let mut salt = [0; 16];
-        rand::rng().fill_bytes(&mut salt);
         let us = recorded.as_micros().unsigned_abs();
         let moment = uuid::Timestamp::from_unix(
             NoContext,
@@ -184,7 +187,7 @@ impl Appender {
             epoch: self.epoch,
             sequence,
             body: Body::Open(Open {
-                salt: Salt(salt),
+                salt: draft.salt,
                 subject: draft.subject,
                 author: draft.author,
                 pointer: draft.pointer,

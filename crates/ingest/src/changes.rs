@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use connector::{Broken, EmitError, Found, Outcome, Refused};
-use event::Event;
 use event::vocabulary::{EntityGone, EntityRefused, EntitySeen, Fault, ScopeName};
+use event::{Event, Seal};
 use model::reference::EntityRef;
 
 use crate::compare::unknown;
@@ -92,7 +92,7 @@ impl Changes<'_> {
         let scope = self.scope.clone();
         match self.ingest.judge().judge(found.document) {
             Verdict::Accepted(document) => {
-                if self.last(&document.reference)? == Some(document.hash) {
+                if self.said_last(&document.reference, &document.hash)? {
                     return Ok(());
                 }
                 let seen = EntitySeen { scope, snapshot: None, entity: &document.raw };
@@ -103,7 +103,7 @@ impl Changes<'_> {
             }
             Verdict::Refused { reference: Some(reference), fault, fingerprint } => {
                 self.note(reference.to_string(), found.pointer.clone(), &fault);
-                if self.last(&reference)? == Some(fingerprint) {
+                if self.said_last(&reference, &fingerprint)? {
                     return Ok(());
                 }
                 let event = Event::EntityRefused(EntityRefused {
@@ -128,7 +128,7 @@ impl Changes<'_> {
     }
 
     fn gone(&mut self, reference: &EntityRef) -> Result<(), EmitError> {
-        if self.last(reference)?.is_none() {
+        if !self.speaks_of(reference)? {
             return Ok(());
         }
         let gone = EntityGone { scope: self.scope.clone(), snapshot: None, item: None };
@@ -137,12 +137,25 @@ impl Changes<'_> {
         self.say(reference.clone(), None, draft)
     }
 
-    /// The hash of what the scope said last of an entity.
-    fn last(&self, reference: &EntityRef) -> Result<Option<[u8; 32]>, EmitError> {
-        if let Some(said) = self.said.get(reference) {
-            return Ok(*said);
+    /// Whether this is what the scope said last of an entity.
+    fn said_last(&self, reference: &EntityRef, content: &[u8; 32]) -> Result<bool, EmitError> {
+        match self.said.get(reference) {
+            Some(said) => Ok(*said == Some(*content)),
+            None => Ok(self.known(reference)?.is_some_and(|seal| seal.is_of(content))),
         }
-        let known = self.ingest.known().hashes(self.scope, std::slice::from_ref(reference));
+    }
+
+    /// Whether the scope says anything of an entity.
+    fn speaks_of(&self, reference: &EntityRef) -> Result<bool, EmitError> {
+        match self.said.get(reference) {
+            Some(said) => Ok(said.is_some()),
+            None => Ok(self.known(reference)?.is_some()),
+        }
+    }
+
+    /// The seal of what the scope said last before these changes.
+    fn known(&self, reference: &EntityRef) -> Result<Option<Seal>, EmitError> {
+        let known = self.ingest.known().seals(self.scope, std::slice::from_ref(reference));
         Ok(known.map_err(unknown)?.first().copied().flatten())
     }
 

@@ -7,7 +7,7 @@ use event::vocabulary::{
     ConnectorChanged, ConnectorState, EntityGone, EntityRefused, EntitySeen, Fault, ScopeName,
     ScopeVerified, SnapshotMark,
 };
-use event::{Event, Offset};
+use event::{Event, Offset, Seal};
 use model::reference::EntityRef;
 use uuid::Uuid;
 
@@ -119,7 +119,9 @@ struct Comparison<'a> {
     /// What could not be read, and may be anything that the snapshot does not show.
     unreadable: Option<Fault>,
     digest: blake3::Hasher,
-    hashes: Vec<([u8; 16], [u8; 32])>,
+    /// What the snapshot showed and was not refused: seals, so that their digest in the log gives
+    /// nothing away of a document that is erased.
+    seals: Vec<([u8; 16], [u8; 32])>,
     drafts: Vec<Draft>,
     outcome: Outcome,
 }
@@ -143,7 +145,7 @@ impl<'a> Comparison<'a> {
             seen: HashSet::new(),
             unreadable: None,
             digest: blake3::Hasher::new_derive_key("annals 2026 scope content v1"),
-            hashes: Vec::new(),
+            seals: Vec::new(),
             drafts: Vec::new(),
             outcome: Outcome::default(),
         }
@@ -175,16 +177,18 @@ impl<'a> Comparison<'a> {
         }
         let references: Vec<EntityRef> =
             accepted.iter().map(|(document, ..)| document.reference.clone()).collect();
-        let known = self.ingest.known.hashes(self.scope, &references).map_err(unknown)?;
+        let known = self.ingest.known.seals(self.scope, &references).map_err(unknown)?;
         for ((document, pointer, time), known) in accepted.into_iter().zip(known) {
-            self.hashes.push((key_of(document.reference.as_str()), document.hash));
-            if known == Some(document.hash) {
+            let key = key_of(document.reference.as_str());
+            if let Some(seal) = known.filter(|seal| seal.is_of(&document.hash)) {
+                self.seals.push((key, seal.hash));
                 continue;
             }
             self.outcome.changed += 1;
             let snapshot = Some(self.mark());
             let seen = EntitySeen { scope: self.scope.clone(), snapshot, entity: &document.raw };
             let draft = Draft::new(&Event::EntitySeen(seen)).about(document.reference.as_str());
+            self.seals.push((key, Seal::new(draft.salt, &document.hash).hash));
             self.draft(Draft { time, ..draft.at(pointer.as_deref()) })?;
         }
         Ok(())
@@ -233,8 +237,9 @@ impl<'a> Comparison<'a> {
         fingerprint: [u8; 32],
         pointer: Option<&str>,
     ) -> Result<(), EmitError> {
-        let known = self.ingest.known.hashes(self.scope, std::slice::from_ref(reference));
-        if known.map_err(unknown)?.first().copied().flatten() == Some(fingerprint) {
+        let known = self.ingest.known.seals(self.scope, std::slice::from_ref(reference));
+        let known = known.map_err(unknown)?.first().copied().flatten();
+        if known.is_some_and(|seal| seal.is_of(&fingerprint)) {
             return Ok(());
         }
         let event = self.refusal(None, fingerprint, fault);
@@ -258,7 +263,8 @@ impl<'a> Comparison<'a> {
         self.seen.insert(key_of_item(&item));
         self.note_refusal(item.clone(), pointer.as_deref(), &fault);
         let fingerprint = fingerprint(item.as_bytes(), &fault);
-        if self.ingest.known.item(self.scope, &item).map_err(unknown)? == Some(fingerprint) {
+        let known = self.ingest.known.item(self.scope, &item).map_err(unknown)?;
+        if known.is_some_and(|seal| seal.is_of(&fingerprint)) {
             return Ok(());
         }
         let event = self.refusal(Some(item), fingerprint, fault);
@@ -397,8 +403,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn verify(&mut self) -> Result<(), EmitError> {
-        self.hashes.sort_unstable();
-        for (reference, content) in &self.hashes {
+        self.seals.sort_unstable();
+        for (reference, content) in &self.seals {
             self.digest.update(reference);
             self.digest.update(content);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event::vocabulary::ScopeName;
-use event::{Offset, SourceName, Timestamp};
+use event::{Offset, Seal, SourceName, Timestamp};
 use model::reference::EntityRef;
 use uuid::Uuid;
 
@@ -27,21 +27,21 @@ pub trait Known: Send + Sync {
     /// When it can't be read.
     fn scope(&self, name: &ScopeName) -> Result<Option<KnownScope>, KnownError>;
 
-    /// For each reference, the hash of what the scope last said of it, if it said anything.
+    /// For each reference, the seal of what the scope last said of it, if it said anything.
     ///
     /// # Errors
     /// When they can't be read.
-    fn hashes(
+    fn seals(
         &self,
         name: &ScopeName,
         references: &[EntityRef],
-    ) -> Result<Vec<Option<[u8; 32]>>, KnownError>;
+    ) -> Result<Vec<Option<Seal>>, KnownError>;
 
-    /// The fingerprint of an item of the scope that was refused and has no reference.
+    /// The seal of the fingerprint of an item of the scope that was refused and has no reference.
     ///
     /// # Errors
     /// When it can't be read.
-    fn item(&self, name: &ScopeName, item: &str) -> Result<Option<[u8; 32]>, KnownError>;
+    fn item(&self, name: &ScopeName, item: &str) -> Result<Option<Seal>, KnownError>;
 
     /// Hands out every reference that the scope speaks of.
     ///

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use event::{Entry, LogId, leaf_of_record, leaf_of_unreadable};
 use fold::{Change, Folded, Key, Need, Prepared, Prior, Step, Under, element_of};
-use proof::{ElementHash, HistoryDigest, StateDigest};
+use proof::{ElementHash, HistoryDigest, Link, StateDigest};
 use views::{Applied, Commit, Views};
 
 use crate::run::Error;
@@ -81,9 +81,8 @@ pub(crate) fn fold_one(
             }
         }
     };
-    let salt = record.stamp.as_ref().map(|stamp| stamp.salt.0).unwrap_or_default();
     let number = step.map_or(0, |step| step.done);
-    let mut link = digests.history.link(record.offset, number, &salt);
+    let mut link = digests.history.link(record.offset, number, &ready.leaf);
     for change in changes {
         // An element that is replaced unseen would stay in the state digest for ever.
         assert!(
@@ -92,8 +91,8 @@ pub(crate) fn fold_one(
             change.key()
         );
         let before = prior.apply(change.clone());
-        replace_element(&mut digests.state, &before, &change);
-        commit.change(record.offset, &before, &change, &mut link);
+        replace_element(&mut digests.state, &mut link, &before, &change);
+        commit.change(record.offset, &before, &change);
     }
     digests.history = link.finish();
     Ok(next)
@@ -103,16 +102,20 @@ fn fetch(views: &Views, prior: &mut Prior, needs: &[Need]) -> Result<(), Error> 
     Ok(views.fetch(needs, prior)?)
 }
 
-fn replace_element(state: &mut StateDigest, before: &Change, after: &Change) {
+fn replace_element(state: &mut StateDigest, link: &mut Link, before: &Change, after: &Change) {
     let (before, after) = (element_of(before), element_of(after));
     if before == after {
         return;
     }
     if let Some(element) = before {
-        state.remove(ElementHash::of(&element.0));
+        let hash = ElementHash::of(&element.0);
+        state.remove(hash);
+        link.removed(hash);
     }
     if let Some(element) = after {
-        state.add(ElementHash::of(&element.0));
+        let hash = ElementHash::of(&element.0);
+        state.add(hash);
+        link.added(hash);
     }
 }
 

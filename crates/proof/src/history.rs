@@ -1,12 +1,15 @@
-//! The history digest: a chain of hashes over what every record changed.
+//! The history digest: a chain of hashes over every record and what it changed.
 
 use std::fmt;
 
+use crate::state::ElementHash;
+
 /// The digest of all changes up to a record.
 ///
-/// A link is BLAKE3 over the digest before, the record's offset and step, its salt, and each
-/// change's key and row with their lengths. The salt is erased with the record, so that the chain
-/// gives nothing away about what was in it.
+/// A link is BLAKE3 over the digest before, the record's offset, its step, its leaf in the log's
+/// Merkle tree, and each element of the state that it took away or added. So it says what became of
+/// which record, and nothing of how that is stored. What is hashed is salted, each element with the
+/// salts of the records that it came from, so that the chain gives nothing away of what is erased.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct HistoryDigest(pub [u8; 32]);
 
@@ -19,40 +22,33 @@ pub struct Link {
 impl HistoryDigest {
     /// Begins the next link.
     #[must_use]
-    pub fn link(self, offset: u64, step: u32, salt: &[u8; 16]) -> Link {
+    pub fn link(self, offset: u64, step: u32, leaf: &[u8; 32]) -> Link {
         let mut hasher = blake3::Hasher::new_derive_key("annals 2026 history digest v1");
         hasher.update(&self.0);
         hasher.update(&offset.to_be_bytes());
         hasher.update(&step.to_be_bytes());
-        hasher.update(salt);
+        hasher.update(leaf);
         Link { hasher }
     }
 }
 
 impl Link {
-    /// Adds a change: the key of a row, and the row as it is now, or that it is gone.
-    pub fn change(&mut self, key: &[u8], row: Option<&[u8]>) {
-        self.part(key);
-        match row {
-            None => {
-                self.hasher.update(&[0]);
-            }
-            Some(row) => {
-                self.hasher.update(&[1]);
-                self.part(row);
-            }
-        }
+    /// Adds that the record took an element away.
+    pub fn removed(&mut self, element: ElementHash) {
+        self.hasher.update(&[0]);
+        self.hasher.update(&element.0);
+    }
+
+    /// Adds that the record added an element.
+    pub fn added(&mut self, element: ElementHash) {
+        self.hasher.update(&[1]);
+        self.hasher.update(&element.0);
     }
 
     /// The digest up to here.
     #[must_use]
     pub fn finish(self) -> HistoryDigest {
         HistoryDigest(self.hasher.finalize().into())
-    }
-
-    fn part(&mut self, bytes: &[u8]) {
-        self.hasher.update(&(bytes.len() as u64).to_be_bytes());
-        self.hasher.update(bytes);
     }
 }
 
@@ -73,18 +69,19 @@ mod tests {
     use super::*;
     use expect_test::expect;
 
-    type Changes<'a> = &'a [(&'a [u8], Option<&'a [u8]>)];
-
-    fn digest(offset: u64, step: u32, salt: u8, changes: Changes<'_>) -> HistoryDigest {
-        let mut link = HistoryDigest::default().link(offset, step, &[salt; 16]);
-        changes.iter().for_each(|(key, row)| link.change(key, *row));
+    fn digest(offset: u64, step: u32, leaf: u8, elements: &[(bool, u8)]) -> HistoryDigest {
+        let mut link = HistoryDigest::default().link(offset, step, &[leaf; 32]);
+        for (is_added, element) in elements {
+            let element = ElementHash([*element; 32]);
+            if *is_added { link.added(element) } else { link.removed(element) }
+        }
         link.finish()
     }
 
     #[test]
     fn golden_link() {
-        let link = digest(7, 0, 1, &[(b"key", Some(b"row")), (b"gone", None)]);
-        expect!["5df614cf4589f52874e8a60c42056bc619e57dd4916d7f2ad7f5047edbcbf15d"]
+        let link = digest(7, 0, 1, &[(false, 2), (true, 3)]);
+        expect!["9ae1bca3dba5c687a184244bab616aeb8c1958205acf59272b917b8ed7157e1a"]
             .assert_eq(&link.to_string());
     }
 
@@ -95,12 +92,12 @@ mod tests {
             digest(1, 0, 0, &[]),
             digest(0, 1, 0, &[]),
             digest(0, 0, 1, &[]),
-            digest(0, 0, 0, &[(b"a", None)]),
-            digest(0, 0, 0, &[(b"a", Some(b""))]),
-            digest(0, 0, 0, &[(b"a", Some(b"b"))]),
-            digest(0, 0, 0, &[(b"ab", Some(b""))]),
-            digest(0, 0, 0, &[(b"a", None), (b"b", None)]),
-            digest(0, 0, 0, &[(b"b", None), (b"a", None)]),
+            digest(0, 0, 0, &[(true, 0)]),
+            digest(0, 0, 0, &[(false, 0)]),
+            digest(0, 0, 0, &[(true, 1)]),
+            digest(0, 0, 0, &[(true, 0), (true, 1)]),
+            digest(0, 0, 0, &[(true, 1), (true, 0)]),
+            digest(0, 0, 0, &[(false, 1), (true, 0)]),
         ];
         for (i, one) in all.iter().enumerate() {
             for other in &all[i + 1..] {

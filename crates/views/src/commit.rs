@@ -5,7 +5,6 @@ use std::ops::Bound;
 
 use event::Offset;
 use fold::{Change, Version};
-use proof::Link;
 use rocksdb::WriteBatch;
 
 use crate::applied::Applied;
@@ -70,12 +69,10 @@ impl<'a> Commit<'a> {
         Self { views, writer, rows: Rows::default() }
     }
 
-    /// Takes in a change of a record, with what stood there before, and adds it to the record's
-    /// link of the history digest.
-    pub fn change(&mut self, offset: Offset, before: &Change, after: &Change, link: &mut Link) {
+    /// Takes in a change of a record, with what stood there before.
+    pub fn change(&mut self, offset: Offset, before: &Change, after: &Change) {
         let (table, key) = key_of(&after.key());
         let row = after.row();
-        link.change(&key.0, row.as_deref());
         match (before, after) {
             (Change::Entity(id, before), Change::Entity(_, Some(after))) => {
                 let before = before.as_deref();

@@ -12,6 +12,7 @@
 //! Invariant: indexes can be told from the tables alone; rebuilt ones equal kept ones.
 
 mod applied;
+mod check;
 mod commit;
 mod entity;
 mod error;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use event::vocabulary::ScopeName;
-use event::{Offset, SourceName};
+use event::{Offset, Seal, SourceName};
 use fold::{Change, EntityId, Item, Key, Quarantined, Refusal, Scope, ScopeId, Source, Wanter};
 use model::reference::EntityRef;
 
@@ -121,11 +121,11 @@ impl Reader {
     ///
     /// # Errors
     /// When they can't be read.
-    pub fn claim_hashes(
+    pub fn claim_seals(
         &self,
         scope: ScopeId,
         references: &[EntityRef],
-    ) -> Result<Vec<Option<[u8; 32]>>, Error> {
+    ) -> Result<Vec<Option<Seal>>, Error> {
         let keys: Vec<KeyBytes> =
             references.iter().map(|of| key_of(&Key::Ref(of.clone())).1).collect();
         let ids = self.snapshot().get_many(Table::Ref, &keys)?;
@@ -142,7 +142,7 @@ impl Reader {
             let Some(id) = id else { return Ok(None) };
             let row = claims.next().flatten();
             match Change::read(Key::Claim((scope, id)), row.as_ref())? {
-                Change::Claim(_, claim) => Ok(claim.map(|claim| claim.hash)),
+                Change::Claim(_, claim) => Ok(claim.map(|claim| claim.content)),
                 _ => Ok(None),
             }
         };

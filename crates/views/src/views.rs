@@ -14,7 +14,7 @@ use crate::index::{self, IndexStats, IndexWriter};
 use crate::keys::{KeyBytes, Table};
 use crate::reader::{Published, Reader};
 use crate::store::Store;
-use crate::{Error, rows};
+use crate::{Error, check, rows};
 
 /// How the views use memory.
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +170,15 @@ impl Views {
             digest.add(ElementHash::of(&element.0));
         })?;
         Ok(digest)
+    }
+
+    /// Looks whether tables that say the same in different ways agree; gives the first
+    /// disagreement in words, if there is one.
+    ///
+    /// # Errors
+    /// When a row can't be read.
+    pub fn check_rows(&self) -> Result<Option<String>, Error> {
+        check::compare(&self.store.snapshot())
     }
 
     /// Compares the index with one that is built anew from the tables; gives the first difference

@@ -27,6 +27,8 @@ pub(crate) fn run(args: &Digest, json: bool) -> Result<Exit> {
         if recomputed != applied.state {
             differs.push(format!("the rows have the digest {recomputed}"));
         }
+        report::say("comparing names, edges and claims …");
+        differs.extend(views.check_rows()?);
         report::say("rebuilding the indexes …");
         differs.extend(views.check_index()?);
     }

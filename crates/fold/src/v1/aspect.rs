@@ -27,6 +27,7 @@ pub(super) fn fold(
     let row = Aspect {
         offset: cx.offset(),
         salt: stamp.salt,
+        about: reference.clone(),
         cause: cx.cause(None),
         value: value.into(),
     };

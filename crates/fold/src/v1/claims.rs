@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use event::Offset;
 use event::vocabulary::Orphans;
+use event::{Offset, Seal};
 use model::index::Terms;
 use model::relations::Assertion;
 
@@ -28,7 +28,9 @@ const FAULTS_MAX: usize = 20;
 
 /// A document that is about to be shown.
 pub(super) struct Shown<'a> {
-    content: [u8; 32],
+    content: Seal,
+    /// The hash that was sealed, of a document that this record brings.
+    plain: Option<[u8; 32]>,
     own_etag: bool,
     served: Bytes,
     terms: Option<Arc<Terms>>,
@@ -37,9 +39,10 @@ pub(super) struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn of(document: &'a Document) -> Self {
+    pub(super) fn of(document: &'a Document, content: Seal) -> Self {
         Self {
-            content: document.content,
+            content,
+            plain: Some(document.content),
             own_etag: document.own_etag,
             served: document.served.clone(),
             terms: Some(Arc::clone(&document.terms)),
@@ -76,10 +79,13 @@ pub(super) fn show(
     if holds {
         return hold(cx, id, before.as_deref(), scope, since, shown, &[]);
     }
+    let waits = cx.prior.standing(&(id, since, scope))?;
+    if waits.is_some_and(|row| row.content == shown.content) {
+        return Ok(());
+    }
     let row = Standing {
         content: shown.content,
         own_etag: shown.own_etag,
-        salt: cx.stamp().salt,
         cause: cx.cause(Some(scope)),
         document: shown.served,
     };
@@ -139,6 +145,7 @@ fn take_over(
     let wants = wants_of(&document);
     let shown = Shown {
         content: standing.content,
+        plain: None,
         own_etag: standing.own_etag,
         served: standing.document.clone(),
         terms: None,
@@ -149,7 +156,8 @@ fn take_over(
     if known(cx, scope, id)?.is_some_and(|claim| claim.refused)
         && let Some(refusal) = cx.prior.refusal(&(scope, Item::Entity(id)))?
     {
-        faults.push(EntityFault { scope, item: None, fault: refusal.fault.clone() });
+        let (fault, salt) = (refusal.fault.clone(), refusal.fingerprint.salt);
+        faults.push(EntityFault { scope, item: None, fault, salt });
     }
     let before = cx.version(id)?;
     hold(cx, id, before.as_deref(), scope, since, shown, &faults)
@@ -173,16 +181,20 @@ fn hold(
     let faults: Vec<EntityFault> = own_faults.iter().chain(kept).cloned().collect();
     if let Some(now) = live_before
         && !now.orphan
-        && (now.holder, now.content, now.own_etag) == (scope, shown.content, shown.own_etag)
+        && (now.holder, now.content) == (scope, shown.content)
         && now.edges == edges
-        && now.faults == faults
+        && say_the_same(&now.faults, &faults)
     {
         return Ok(());
     }
     let change = match before {
         None => ChangeKind::Created,
         Some(now) if !now.live => ChangeKind::Restored,
-        Some(now) if !now.orphan && now.content == shown.content && now.holder == scope => {
+        Some(now)
+            if !now.orphan
+                && now.holder == scope
+                && shown.plain.is_some_and(|content| now.content.is_of(&content)) =>
+        {
             ChangeKind::Status
         }
         Some(_) => ChangeKind::Updated,
@@ -191,7 +203,7 @@ fn hold(
     let document = if plain {
         shown.served
     } else {
-        rewrite(&shown.served, &shown.content, shown.own_etag, &faults, false)
+        rewrite(&shown.served, &shown.content.hash, shown.own_etag, &faults, false)
     };
     let version = Version {
         offset: cx.offset(),
@@ -203,7 +215,6 @@ fn hold(
         born: before.map_or(cx.offset(), |now| now.born),
         content: shown.content,
         own_etag: shown.own_etag,
-        salt: cx.stamp().salt,
         edges,
         faults,
         cause: cx.cause(Some(scope)),
@@ -229,6 +240,11 @@ fn put_uid(cx: &mut Context<'_>, id: EntityId) -> Result<(), Need> {
     let uid = uid_of(log, &reference);
     cx.put(Change::Uid(uid, Some(id)));
     Ok(())
+}
+
+fn say_the_same(some: &[EntityFault], others: &[EntityFault]) -> bool {
+    some.len() == others.len()
+        && some.iter().zip(others).all(|(one, other)| one.says_the_same(other))
 }
 
 /// What a document asserts, as edges; those that held before keep the record that began them.
@@ -290,17 +306,14 @@ pub(super) fn withdraw(
     let Some(now) = current(cx, id)? else {
         return Ok(());
     };
-    let mut after = Version {
-        offset: cx.offset(),
-        salt: cx.stamp().salt,
-        cause: cx.cause(Some(now.holder)),
-        ..Version::clone(&now)
-    };
+    let mut after =
+        Version { offset: cx.offset(), cause: cx.cause(Some(now.holder)), ..Version::clone(&now) };
     if orphans == Some(Orphans::Keep) {
         after.change = ChangeKind::Updated;
         after.orphan = true;
         after.faults.retain(|fault| fault.item.is_some());
-        after.document = rewrite(&now.document, &now.content, now.own_etag, &after.faults, true);
+        after.document =
+            rewrite(&now.document, &now.content.hash, now.own_etag, &after.faults, true);
         after.terms = Memo::default();
     } else {
         want(cx, id, Some(&now), &[]);
@@ -324,6 +337,7 @@ pub(super) fn show_fault(
     let mut faults = now.faults.clone();
     let same = |old: &EntityFault| (old.scope, &old.item) == (fault.scope, &fault.item);
     match faults.iter().position(same) {
+        Some(at) if faults[at].says_the_same(&fault) => return Ok(()),
         Some(at) => faults[at] = fault,
         None if faults.len() < FAULTS_MAX => faults.push(fault),
         None => return Ok(()),
@@ -359,9 +373,8 @@ fn set_faults(cx: &mut Context<'_>, id: EntityId, now: &Version, faults: Vec<Ent
     let version = Version {
         offset: cx.offset(),
         change: ChangeKind::Status,
-        salt: cx.stamp().salt,
         cause: cx.cause(Some(now.holder)),
-        document: rewrite(&now.document, &now.content, now.own_etag, &faults, now.orphan),
+        document: rewrite(&now.document, &now.content.hash, now.own_etag, &faults, now.orphan),
         faults,
         ..now.clone()
     };

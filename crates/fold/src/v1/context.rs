@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use event::vocabulary::{ScopeName, SnapshotMark};
-use event::{Offset, Timestamp};
+use event::vocabulary::{Fault, ScopeName, SnapshotMark};
+use event::{Offset, Seal, Timestamp};
 use model::reference::EntityRef;
 
 use crate::ids::{EntityId, ScopeId};
 use crate::needs::Need;
 use crate::prepare::{Prepared, Stamp, Under};
 use crate::prior::{Change, Prior};
-use crate::rows::{Cause, Counters, Policy, Scope, Source, Version};
+use crate::rows::{Cause, Counters, EntityFault, Policy, Scope, Source, Version};
 
 /// One record's fold: what is known, and the changes so far.
 ///
@@ -75,6 +75,17 @@ impl<'a> Context<'a> {
 
     pub(super) fn cause(&self, scope: Option<ScopeId>) -> Cause {
         self.stamp().cause(scope)
+    }
+
+    /// The seal of a content that this record brings.
+    pub(super) fn seal(&self, content: &[u8; 32]) -> Seal {
+        Seal::new(self.stamp().salt, content)
+    }
+
+    /// A fault that this record tells of.
+    pub(super) fn fault(&self, scope: ScopeId, item: Option<&str>, fault: &Fault) -> EntityFault {
+        let (item, salt) = (item.map(Into::into), self.stamp().salt);
+        EntityFault { scope, item, fault: fault.clone(), salt }
     }
 
     /// The row of the record's source, to be changed; `None` before it was admitted.

@@ -8,7 +8,7 @@ use model::reference::EntityRef;
 use crate::ids::EntityId;
 use crate::needs::Need;
 use crate::prior::Change;
-use crate::rows::{Claim, EntityFault, Item, Refusal, Scope};
+use crate::rows::{Claim, Item, Refusal, Scope};
 
 use super::claims;
 use super::context::Context;
@@ -54,7 +54,7 @@ fn refuse_entity(
         scope.claims += 1;
     }
     let claim = Claim {
-        hash: refused.fingerprint,
+        content: cx.seal(&refused.fingerprint),
         since: known.map_or(cx.offset(), |claim| claim.since),
         good: known.is_some_and(|claim| claim.good),
         refused: true,
@@ -63,7 +63,7 @@ fn refuse_entity(
     put_refusal(cx, scope, Item::Entity(id), None, refused);
     let holds = claim.good && claims::current(cx, id)?.is_some_and(|now| now.holder == scope.id);
     if holds {
-        let fault = EntityFault { scope: scope.id, item: None, fault: refused.fault.clone() };
+        let fault = cx.fault(scope.id, None, refused.fault);
         claims::show_fault(cx, id, fault)?;
     }
     Ok(())
@@ -88,8 +88,7 @@ fn refuse_item(
     put_refusal(cx, scope, key, about, refused);
     match about {
         Some(about) => {
-            let item = Some(item.into());
-            let fault = EntityFault { scope: scope.id, item, fault: refused.fault.clone() };
+            let fault = cx.fault(scope.id, Some(item), refused.fault);
             claims::show_fault(cx, about, fault)
         }
         None => Ok(()),
@@ -105,7 +104,7 @@ fn put_refusal(
 ) {
     let row = Refusal {
         offset: cx.offset(),
-        fingerprint: refused.fingerprint,
+        fingerprint: cx.seal(&refused.fingerprint),
         fault: refused.fault.clone(),
         about,
         cause: cx.cause(Some(scope.id)),

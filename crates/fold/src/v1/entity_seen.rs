@@ -25,17 +25,21 @@ pub(super) fn fold(
         Some(claim) if claim.good => claim.since,
         _ => cx.offset(),
     };
-    let claim = Claim { hash: document.content, since, good: true, refused: false };
     if known.is_none() {
         scope.claims += 1;
     }
     if known.is_some_and(|claim| claim.refused) {
         cx.put(Change::Refusal((scope.id, Item::Entity(id)), None));
     }
+    let is_same =
+        |claim: &Claim| claim.good && !claim.refused && claim.content.is_of(&document.content);
+    // What is the same keeps the seal that it has.
+    let content = known.filter(is_same).map_or(document.seal, |claim| claim.content);
+    let claim = Claim { content, since, good: true, refused: false };
     if known != Some(claim) {
         cx.put(Change::Claim((scope.id, id), Some(claim)));
     }
-    claims::show(cx, id, scope.id, since, Shown::of(document))?;
+    claims::show(cx, id, scope.id, since, Shown::of(document, content))?;
     cx.leave(name, scope);
     Ok(())
 }
