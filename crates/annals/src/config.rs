@@ -2,7 +2,7 @@
 //!
 //! It is YAML; unknown keys are errors that name the nearest known one. In texts, `${NAME}` is
 //! replaced by an environment variable, and a text that begins with `$file:` by what stands in that
-//! file. What was put in so is never printed.
+//! file. What was put in so is never printed. Paths are relative to the folder of the file.
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,9 @@ pub(crate) struct Config {
     pub(crate) kinds: Vec<CustomKind>,
     pub(crate) orphans: Orphans,
     pub(crate) withdrawals: Withdrawals,
+    /// The folder that its paths are relative to.
+    #[serde(skip)]
+    pub(crate) folder: PathBuf,
 }
 
 /// Where to listen, and to whom.
@@ -140,7 +143,9 @@ impl Config {
             }
         };
         put_in(&mut value, "", folder)?;
-        let config: Self = read(&value)?;
+        let mut config: Self = read(&value)?;
+        config.folder = folder.to_owned();
+        config.data = config.data.map(|data| folder.join(data));
         config.kinds()?;
         config.tokens()?;
         Ok(config)
@@ -285,6 +290,23 @@ mod tests {
         assert!(!format!("{config:?}").contains("letters"));
         let path = std::env::var("PATH").unwrap();
         assert_eq!(config.data, Some(PathBuf::from(format!("/data/{path}/x"))));
+    }
+
+    #[test]
+    fn the_examples_are_configurations_and_show_every_key() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+        let mut shown = String::new();
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            shown.push_str(&std::fs::read_to_string(&path).unwrap());
+            let config = Config::load(&path).unwrap();
+            for (at, connector) in config.connectors.iter().enumerate() {
+                crate::commands::serve::read_connector(connector, at).unwrap();
+            }
+        }
+        for key in KEYS {
+            assert!(shown.contains(&format!("\n{key}:")), "{key}");
+        }
     }
 
     #[test]

@@ -26,9 +26,11 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// The connectors of a configuration, with the paths of the command line as one of their own.
 pub(crate) fn configured(config: &Config, catalog: &[PathBuf]) -> Result<Vec<files::Config>> {
-    let all = config.connectors.iter().enumerate().map(|(at, value)| read_connector(value, at));
-    let mut all: Vec<files::Config> = all.collect::<Result<_>>()?;
+    let read = |(at, value)| Ok(read_connector(value, at)?.in_folder(config.folder.clone()));
+    let mut all: Vec<files::Config> =
+        config.connectors.iter().enumerate().map(read).collect::<Result<_>>()?;
     if !catalog.is_empty() {
+        // What the command line names is relative to where it is typed.
         all.push(files::Config::new("catalog", catalog.to_vec()));
     }
     Ok(all)
