@@ -6,7 +6,7 @@ use support::catalog::Catalog;
 use support::history::{records, steps};
 use support::node::Node;
 use support::random::Random;
-use views::{Condition, Filter, Query, Reader, Row, Sort, Start};
+use views::{Condition, Filter, Like, Query, Reader, Row, Sort, Start};
 
 use crate::fold::for_seeds;
 
@@ -53,6 +53,7 @@ fn passes(filter: &Filter, terms: &[(String, Option<String>, Option<String>)]) -
                 Condition::Prefix(prefix) => {
                     value.as_ref().is_some_and(|value| value.starts_with(prefix.as_str()))
                 }
+                Condition::Like(like) => value.as_ref().is_some_and(|value| like.matches(value)),
             })
         }
     }
@@ -82,10 +83,16 @@ fn random_filter(random: &mut Random, terms: &Terms, depth: usize) -> Filter {
             random.pick(&known).clone()
         }
     };
-    let condition = match random.below(4) {
+    let condition = match random.below(5) {
         0 => Condition::Exists,
         1 => Condition::Prefix(value(random).chars().take(random.below(6)).collect()),
         2 => Condition::In(vec![value(random)]),
+        3 => {
+            let value = value(random);
+            let from = random.below(value.chars().count() + 1);
+            let term: String = value.chars().skip(from).take(1 + random.below(3)).collect();
+            Condition::Like(Like::containing(&term))
+        }
         _ => Condition::In(vec![value(random), value(random)]),
     };
     Filter::Field { path, condition }
@@ -110,7 +117,63 @@ fn check(reader: &Reader, catalog: &Catalog, random: &mut Random) {
         assert_eq!(found.iter().collect::<BTreeSet<_>>(), wanted, "{filter:?}");
         check_order(reader, &terms, &wanted, &filter, random);
         check_facets(reader, &terms, &wanted, &filter, random);
+        check_several_orders(reader, &terms, &wanted, &filter, random);
     }
+}
+
+/// A part of a list by several orders, in which what has no value stands at the end.
+fn check_several_orders(
+    reader: &Reader,
+    terms: &Terms,
+    wanted: &BTreeSet<&String>,
+    filter: &Filter,
+    random: &mut Random,
+) {
+    let sorts: Vec<Sort> = (0..random.below(3))
+        .map(|_| Sort { path: random.pick(PATHS).to_owned(), descending: random.chance(50) })
+        .collect();
+    // At each place: whether there is no value, and the value, by each order.
+    let mut expected: Vec<(Vec<(bool, String)>, &String)> = Vec::new();
+    for reference in wanted {
+        let mut places: Vec<Vec<(bool, String)>> = vec![Vec::new()];
+        for sort in &sorts {
+            let values = terms[*reference].iter().filter(|(at, ..)| *at == sort.path);
+            let values: BTreeSet<&String> =
+                values.filter_map(|(_, value, _)| value.as_ref()).collect();
+            let mut values: Vec<(bool, String)> =
+                values.into_iter().map(|value| (false, value.clone())).collect();
+            if values.is_empty() {
+                values.push((true, String::new()));
+            }
+            places = places
+                .iter()
+                .flat_map(|place| {
+                    values.iter().map(|value| [&place[..], std::slice::from_ref(value)].concat())
+                })
+                .collect();
+        }
+        expected.extend(places.into_iter().map(|place| (place, *reference)));
+    }
+    let id = |reference: &String| {
+        let reference = model::reference::EntityRef::canonical(reference).unwrap();
+        reader.entity_id(&reference).unwrap().unwrap()
+    };
+    expected.sort_by(|(a, of_a), (b, of_b)| {
+        let mut order = std::cmp::Ordering::Equal;
+        for ((sort, a), b) in sorts.iter().zip(a).zip(b) {
+            let by_value = if sort.descending { b.1.cmp(&a.1) } else { a.1.cmp(&b.1) };
+            order = order.then(a.0.cmp(&b.0)).then(by_value);
+        }
+        if sorts.is_empty() { of_a.cmp(of_b) } else { order.then(id(of_a).cmp(&id(of_b))) }
+    });
+    let (offset, limit) = (random.below(4), 1 + random.below(12));
+    let (ids, more) = reader.ordered(Some(filter), &sorts, offset, limit).unwrap();
+    let found: Vec<String> =
+        ids.iter().map(|id| reader.reference(*id).unwrap().unwrap().to_string()).collect();
+    let expected: Vec<String> = expected.into_iter().map(|(_, of)| of.clone()).collect();
+    let end = expected.len().min(offset + limit);
+    assert_eq!(found, expected[offset.min(end)..end], "{sorts:?} {filter:?}");
+    assert_eq!(more, expected.len() > offset + limit);
 }
 
 fn names(reader: &Reader, rows: &[Row]) -> Vec<String> {

@@ -45,6 +45,10 @@ impl IdSet {
         removed
     }
 
+    pub(crate) fn contains(&self, id: EntityId) -> bool {
+        self.bitmap(chunk_of(id)).is_some_and(|bitmap| bitmap.contains(id.0))
+    }
+
     pub(crate) fn len(&self) -> u64 {
         self.chunks.iter().map(|(_, bitmap)| bitmap.len()).sum()
     }

@@ -123,6 +123,22 @@ impl<'a> Lookup<'a> {
         Ok(all)
     }
 
+    /// Those whose path has a value that passes; every value of the path is looked at.
+    pub(crate) fn with_matching(
+        &self,
+        path: PathId,
+        passes: &dyn Fn(&str) -> bool,
+    ) -> Result<IdSet, Error> {
+        let mut all = IdSet::default();
+        let mut values = self.values(path, None, false)?;
+        while let Some(value) = values.next_value()? {
+            if passes(&value.form.lower) {
+                all.add_all(&value.members);
+            }
+        }
+        Ok(all)
+    }
+
     /// Those whose documents relate so to a target, whether or not they exist.
     pub(crate) fn related(&self, relation: RelationId, target: EntityId) -> Result<IdSet, Error> {
         let mut members = match self.hot.get(&SetKey::relation(relation, target)) {

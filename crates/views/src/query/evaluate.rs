@@ -1,5 +1,6 @@
 //! From a filter to the set of those that it lets pass.
 
+use fold::EntityId;
 use model::reference::EntityRef;
 use uuid::Uuid;
 
@@ -23,6 +24,15 @@ impl Reader {
             None => Ok(alive),
             Some(filter) => Ok(self.passing(lookup, &alive, filter)?.and(&alive)),
         }
+    }
+
+    /// For each entity, whether it exists and a filter lets it pass.
+    ///
+    /// # Errors
+    /// When the views can't be read.
+    pub fn passes(&self, filter: Option<&Filter>, ids: &[EntityId]) -> Result<Vec<bool>, Error> {
+        let passing = self.evaluate(&self.lookup(), filter)?;
+        Ok(ids.iter().map(|id| passing.contains(*id)).collect())
     }
 
     fn passing(&self, lookup: &Lookup<'_>, alive: &IdSet, filter: &Filter) -> Result<IdSet, Error> {
@@ -73,6 +83,9 @@ impl Reader {
                     }
                 }
                 Condition::Prefix(prefix) => found.add_all(&lookup.with_prefix(path, prefix)?),
+                Condition::Like(like) => {
+                    found.add_all(&lookup.with_matching(path, &|value| like.matches(value))?);
+                }
             }
         }
         if passes(condition, "true") {
@@ -130,13 +143,13 @@ impl Reader {
                     }
                 }
             }
-            Condition::Prefix(prefix) => {
+            Condition::Prefix(_) | Condition::Like(_) => {
                 let log = self.position().log;
                 let ids: Vec<_> = alive.iter().collect();
                 for ids in ids.chunks(CHUNK) {
                     for (id, name) in ids.iter().zip(self.references(ids)?) {
                         let uid = name.map(|name| fold::uid_of(log, &name).to_string());
-                        if uid.is_some_and(|uid| uid.starts_with(prefix)) {
+                        if uid.is_some_and(|uid| passes(condition, &uid)) {
                             found.insert(*id);
                         }
                     }
@@ -173,5 +186,6 @@ fn passes(condition: &Condition, value: &str) -> bool {
         Condition::Exists => true,
         Condition::In(values) => values.iter().any(|wanted| wanted == value),
         Condition::Prefix(prefix) => value.starts_with(prefix.as_str()),
+        Condition::Like(like) => like.matches(value),
     }
 }

@@ -6,10 +6,13 @@
 
 mod evaluate;
 mod facets;
+mod like;
+mod ordered;
 mod page;
 mod values;
 
 pub use facets::Facet;
+pub use like::Like;
 pub use page::{Page, Query, Row, Sort, Start};
 
 /// What entities are asked for.
@@ -39,4 +42,6 @@ pub enum Condition {
     In(Vec<String>),
     /// It has a value that begins so.
     Prefix(String),
+    /// It has a value that holds this.
+    Like(Like),
 }

@@ -2,8 +2,8 @@
 
 use fold::EntityId;
 
-use super::Filter;
 use super::values::Field;
+use super::{Filter, Like};
 use crate::index::{IdSet, Lookup, PathId};
 use crate::{Error, Reader};
 
@@ -76,6 +76,15 @@ impl Reader {
     /// # Errors
     /// When the views can't be read.
     pub fn query(&self, query: &Query) -> Result<Page, Error> {
+        self.query_like(query, None)
+    }
+
+    /// The same, but of an ordered list only the rows whose value holds something. What is counted
+    /// are the entities that the query asks for, as Backstage counts them.
+    ///
+    /// # Errors
+    /// When the views can't be read.
+    pub fn query_like(&self, query: &Query, like: Option<&Like>) -> Result<Page, Error> {
         let lookup = self.lookup();
         let candidates = self.evaluate(&lookup, query.filter.as_ref())?;
         let Some(sort) = &query.sort else {
@@ -97,9 +106,9 @@ impl Reader {
         }
         match field.plain {
             Some(path) if valued.len() > SORT_MAX && field.is_plain(&lookup)? => {
-                walk(&lookup, path, &valued, query, sort.descending, total)
+                walk(&lookup, path, &valued, query, sort.descending, like, total)
             }
-            _ => self.sorted(&field, &valued, query, sort.descending, total),
+            _ => self.sorted(&field, &valued, query, sort.descending, like, total),
         }
     }
 
@@ -110,6 +119,7 @@ impl Reader {
         candidates: &IdSet,
         query: &Query,
         descending: bool,
+        like: Option<&Like>,
         total: Option<u64>,
     ) -> Result<Page, Error> {
         let ids: Vec<EntityId> = candidates.iter().collect();
@@ -118,6 +128,9 @@ impl Reader {
             for (id, version) in ids.iter().zip(self.versions(ids)?) {
                 let Some(version) = version else { continue };
                 for (lower, _) in self.field_values(field, *id, &version)? {
+                    if like.is_some_and(|like| !like.matches(&lower)) {
+                        continue;
+                    }
                     rows.push(Row { value: Some(lower), id: *id });
                 }
             }
@@ -206,6 +219,7 @@ fn walk(
     candidates: &IdSet,
     query: &Query,
     descending: bool,
+    like: Option<&Like>,
     total: Option<u64>,
 ) -> Result<Page, Error> {
     let back = matches!(query.start, Start::Before(_)) != descending;
@@ -221,6 +235,9 @@ fn walk(
         while let Some(form) = next.take_if(|form| form.form.lower == lower) {
             members.add_all(&form.members);
             next = values.next_value()?;
+        }
+        if like.is_some_and(|like| !like.matches(&lower)) {
+            continue;
         }
         let members = members.and(candidates);
         let ids: Box<dyn Iterator<Item = EntityId>> =
