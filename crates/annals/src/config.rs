@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use api::{Permission, Token, Tokens};
+use api::{Cors, Permission, Token, Tokens};
 use event::vocabulary::Orphans;
 use model::kinds::{CustomKind, Kinds};
 use serde::Deserialize;
@@ -43,6 +43,16 @@ pub(crate) struct Config {
 pub(crate) struct Server {
     pub(crate) listen: Option<String>,
     pub(crate) tokens: Vec<TokenConfig>,
+    pub(crate) cors: CorsConfig,
+}
+
+/// Which pages of other sites may ask.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CorsConfig {
+    origins: Vec<String>,
+    credentials: bool,
+    max_age_s: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -148,12 +158,26 @@ impl Config {
         config.data = config.data.map(|data| folder.join(data));
         config.kinds()?;
         config.tokens()?;
+        config.cors()?;
         Ok(config)
     }
 
     /// The kinds that are known: Backstage's and the user's own.
     pub(crate) fn kinds(&self) -> Result<Kinds> {
         Kinds::new(self.kinds.clone()).map_err(|error| Wrong(error.to_string()).into())
+    }
+
+    /// Which pages of other sites may ask.
+    pub(crate) fn cors(&self) -> Result<Cors> {
+        let CorsConfig { origins, credentials, max_age_s } = &self.server.cors;
+        Cors::new(origins, *credentials, *max_age_s)
+            .map_err(|error| Wrong(format!("server.cors: {error}")).into())
+    }
+
+    /// The connectors.
+    pub(crate) fn connectors(&self) -> Result<Vec<files::Config>> {
+        let read = |(at, value)| Ok(read_connector(value, at)?.in_folder(self.folder.clone()));
+        self.connectors.iter().enumerate().map(read).collect()
     }
 
     /// The tokens.
@@ -172,6 +196,28 @@ impl Config {
             tokens.push(Token::new(token.name.clone(), &token.secret, token.may.clone()));
         }
         Ok(Tokens::new(tokens))
+    }
+}
+
+/// Reads one connector's part.
+fn read_connector(value: &Value, at: usize) -> Result<files::Config> {
+    const KINDS: [&str; 1] = ["files"];
+    let place = format!("connectors[{at}]");
+    let kind = value.get("kind").and_then(Value::as_str);
+    match kind {
+        Some("files") => {
+            let mut value = value.clone();
+            if let Some(members) = value.as_object_mut() {
+                members.shift_remove("kind");
+            }
+            read(&value).with_context(|| place)
+        }
+        Some(other) => {
+            let nearest = model::nearest::nearest(other, KINDS);
+            let hint = nearest.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            Err(Wrong(format!("{place}: unknown kind of connector `{other}`{hint}")).into())
+        }
+        None => Err(Wrong(format!("{place}: `kind` is missing")).into()),
     }
 }
 
@@ -265,6 +311,8 @@ mod tests {
                 "server: {tokens: [{name: a, secret: short, may: []}]}",
                 "server.tokens[0].secret must",
             ),
+            ("server: {cors: {origins: [example.org]}}", "server.cors: `example.org` is not an"),
+            ("server: {cors: {origins: ['*'], credentials: true}}", "name the origins"),
             ("data: ${ANNALS_TEST_NOT_SET}", "data: the environment variable ANNALS_TEST_NOT_SET"),
             ("data: $file:/nowhere/at/all", "data: /nowhere/at/all can't be read"),
             ("data: [", "line 1"),
@@ -300,9 +348,7 @@ mod tests {
             let path = entry.unwrap().path();
             shown.push_str(&std::fs::read_to_string(&path).unwrap());
             let config = Config::load(&path).unwrap();
-            for (at, connector) in config.connectors.iter().enumerate() {
-                crate::commands::serve::read_connector(connector, at).unwrap();
-            }
+            assert!(!config.connectors().unwrap().is_empty());
         }
         for key in KEYS {
             assert!(shown.contains(&format!("\n{key}:")), "{key}");

@@ -2,11 +2,16 @@
 
 use std::sync::OnceLock;
 
-use api::{ApiError, Commands, IngestLine, IngestMode, IngestRequest, Refusal, Report};
+use api::{
+    ApiError, Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report,
+};
 use connector::{Approve, Broken, EmitError, Found, Outcome, SnapshotItem};
-use event::vocabulary::{Fault, ScopeName, WithdrawalApproved};
+use event::vocabulary::{EntityRemoved, Fault, RefreshAsked, ScopeName, WithdrawalApproved};
 use event::{Event, LogId, Offset, Position};
-use ingest::{ChangeItem, Draft};
+use ingest::{ChangeItem, Draft, WantedLocation};
+use model::reference::EntityRef;
+use serde_json::Value;
+use uuid::Uuid;
 
 use crate::node::WayIn;
 
@@ -33,6 +38,20 @@ impl IngestPort {
     fn opened(&self) -> Result<&WayIn, ApiError> {
         let closed = "the catalog still reads its log; GET /readyz says how far it is";
         self.way_in().ok_or_else(|| ApiError::unavailable(closed))
+    }
+}
+
+impl WayIn {
+    /// Appends a record and waits until it is folded.
+    fn say(&self, draft: Draft) -> Result<Position, ApiError> {
+        let last = self.own.append(vec![draft]).map_err(|error| refused(&error))?;
+        self.folded(last)
+    }
+
+    fn folded(&self, last: Option<Offset>) -> Result<Position, ApiError> {
+        let last = last.ok_or_else(|| ApiError::internal("nothing was appended"))?;
+        self.ingest.wait(last).map_err(|error| refused(&error))?;
+        Ok(Position { log: self.log, offset: last })
     }
 }
 
@@ -72,14 +91,52 @@ impl Commands for IngestPort {
         at_most: u64,
         author: Option<&str>,
     ) -> Result<Position, ApiError> {
-        let WayIn { ingest, own, log } = self.opened()?;
         let approved =
             Event::WithdrawalApproved(WithdrawalApproved { scope: scope.clone(), at_most });
-        let draft = Draft::new(&approved).by(author);
-        let last = own.append(vec![draft]).map_err(|error| refused(&error))?;
-        let last = last.ok_or_else(|| ApiError::internal("nothing was appended"))?;
-        ingest.wait(last).map_err(|error| refused(&error))?;
-        Ok(Position { log: *log, offset: last })
+        self.opened()?.say(Draft::new(&approved).by(author))
+    }
+
+    fn remove(&self, reference: &EntityRef, author: Option<&str>) -> Result<Position, ApiError> {
+        let removed = Event::EntityRemoved(EntityRemoved { why: None });
+        self.opened()?.say(Draft::new(&removed).about(reference.as_str()).by(author))
+    }
+
+    fn refresh(&self, reference: &EntityRef, author: Option<&str>) -> Result<Position, ApiError> {
+        let asked = Event::RefreshAsked(RefreshAsked { target: None });
+        self.opened()?.say(Draft::new(&asked).about(reference.as_str()).by(author))
+    }
+
+    fn validate(&self, document: &Value) -> Result<Result<(), Box<model::Refusal>>, ApiError> {
+        Ok(self.opened()?.ingest.judge().check(document).map_err(Box::new))
+    }
+
+    fn change_location(
+        &self,
+        change: &LocationChange<'_>,
+        author: Option<&str>,
+    ) -> Result<(Uuid, Position), ApiError> {
+        let way_in = self.opened()?;
+        let (ingest, appender) = (&way_in.ingest, &way_in.own);
+        let appended = match *change {
+            LocationChange::Register { kind, target } => {
+                ingest.register_location(appender, WantedLocation { kind, target }, author)
+            }
+            LocationChange::Update { id, name, kind, target } => {
+                let wanted = WantedLocation { kind, target };
+                let last = ingest.update_location(appender, id, name, wanted, author);
+                last.map(|last| (id, last))
+            }
+            LocationChange::Refresh { id, name, kind, target } => {
+                let wanted = WantedLocation { kind, target };
+                let last = ingest.refresh_location(appender, id, name, wanted, author);
+                last.map(|last| (id, last))
+            }
+            LocationChange::Remove { id } => {
+                ingest.remove_location(appender, id, author).map(|last| (id, last))
+            }
+        };
+        let (id, last) = appended.map_err(|error| refused(&error))?;
+        Ok((id, way_in.folded(last)?))
     }
 }
 

@@ -102,7 +102,7 @@ fn caller(api: &Api, request: &Request, needed: Permission) -> Result<Caller, Ap
     let tokens = api.tokens();
     if tokens.is_empty() {
         if needed != Permission::Read {
-            check_local(request)?;
+            check_local(api, request)?;
         }
         return Ok(Caller(None));
     }
@@ -125,8 +125,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Without tokens only this machine may write, and no page of another site that a browser on this
-/// machine shows: such requests name where they come from, or a host that is not this one.
-fn check_local(request: &Request) -> Result<(), ApiError> {
+/// machine shows, unless the configuration names the site: such requests name where they come from, or a host that is not this one.
+fn check_local(api: &Api, request: &Request) -> Result<(), ApiError> {
     let refused = |why: &str| {
         Err(ApiError::not_allowed(format!(
             "without tokens in the configuration only this machine may write, and {why}"
@@ -142,7 +142,8 @@ fn check_local(request: &Request) -> Result<(), ApiError> {
         return refused("the request is meant for another host");
     }
     let origin = header(header::ORIGIN);
-    if origin.is_some_and(|origin| origin.split_once("://").is_none_or(|(_, from)| from != host)) {
+    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, from)| from == host);
+    if origin.is_some_and(|origin| !is_own(origin) && !api.cors().names(origin)) {
         return refused("the request comes from a page of another site");
     }
     Ok(())

@@ -1,9 +1,11 @@
 //! Errors, as Backstage's backends write them.
 
-use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+
+/// The type of bodies, as Backstage writes it.
+pub(crate) const JSON: &str = "application/json; charset=utf-8";
 
 /// An error of a request.
 ///
@@ -68,7 +70,8 @@ impl IntoResponse for ApiError {
             "error": {"name": self.name, "message": self.message},
             "response": {"statusCode": self.status.as_u16()},
         });
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, JSON)], body.to_string()).into_response();
         response.extensions_mut().insert(self);
         response
     }

@@ -9,9 +9,11 @@ use event::Position;
 use event::vocabulary::ScopeName;
 use http_body_util::BodyExt;
 use model::reference::EntityRef;
+use model::validate::Refusal as Refused;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use crate::auth::Caller;
 use crate::connectors::{run, scope_name};
@@ -47,6 +49,73 @@ pub trait Commands: Send + Sync {
         at_most: u64,
         author: Option<&str>,
     ) -> Result<Position, ApiError>;
+
+    /// Removes an entity, whoever shows it.
+    ///
+    /// # Errors
+    /// When that can't be appended.
+    fn remove(&self, reference: &EntityRef, author: Option<&str>) -> Result<Position, ApiError>;
+
+    /// Asks that the source of an entity be read again.
+    ///
+    /// # Errors
+    /// When that can't be appended.
+    fn refresh(&self, reference: &EntityRef, author: Option<&str>) -> Result<Position, ApiError>;
+
+    /// Gives the verdict on a document: why it can't become an entity, if it can't.
+    ///
+    /// # Errors
+    /// When nothing is judged yet.
+    fn validate(&self, document: &Value) -> Result<Result<(), Box<Refused>>, ApiError>;
+
+    /// Registers, updates or removes a location; gives its id, and when that is folded.
+    ///
+    /// # Errors
+    /// When that can't be appended.
+    fn change_location(
+        &self,
+        change: &LocationChange<'_>,
+        author: Option<&str>,
+    ) -> Result<(Uuid, Position), ApiError>;
+}
+
+/// What becomes of a location. `name` is the name of the Location entity that came with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocationChange<'a> {
+    /// It is new.
+    Register {
+        /// Its type.
+        kind: &'a str,
+        /// What is to be read.
+        target: &'a str,
+    },
+    /// It is given another type or target.
+    Update {
+        /// Its id.
+        id: Uuid,
+        /// The entity's name.
+        name: &'a str,
+        /// Its type.
+        kind: &'a str,
+        /// What is to be read.
+        target: &'a str,
+    },
+    /// It is wanted read again; its entity comes back if a person removed it.
+    Refresh {
+        /// Its id.
+        id: Uuid,
+        /// The entity's name.
+        name: &'a str,
+        /// Its type.
+        kind: &'a str,
+        /// What is to be read.
+        target: &'a str,
+    },
+    /// It is no more.
+    Remove {
+        /// Its id.
+        id: Uuid,
+    },
 }
 
 /// What is to be done with documents.

@@ -13,6 +13,7 @@
 mod auth;
 mod catalog;
 mod connectors;
+mod cors;
 mod error;
 mod health;
 mod history;
@@ -24,8 +25,11 @@ mod server;
 mod telemetry;
 
 pub use auth::{Permission, Token, Tokens};
+pub use cors::{Cors, CorsError};
 pub use error::ApiError;
 pub use health::{Health, Readiness};
-pub use ingest::{Commands, IngestLine, IngestMode, IngestRequest, Refusal, Report};
+pub use ingest::{
+    Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report,
+};
 pub use server::{Api, router};
 pub use telemetry::HttpMetrics;

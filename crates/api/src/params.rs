@@ -23,8 +23,12 @@ impl Params {
         }
         let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if !known.contains(&&*name) {
-                let nearest = model::nearest::nearest(&name, known.iter().copied());
+            let name = without_index(&name);
+            if name.is_empty() {
+                continue;
+            }
+            if !known.contains(&name) {
+                let nearest = model::nearest::nearest(name, known.iter().copied());
                 let hint = nearest.map(|near| format!(", did you mean '{near}'?"));
                 let hint = hint.unwrap_or_default();
                 return Err(ApiError::input(format!("Unknown query parameter '{name}'{hint}")));
@@ -33,7 +37,7 @@ impl Params {
                 let message = format!("Empty value found for query parameter '{name}'");
                 return Err(ApiError::input(message));
             }
-            values.entry(name.into_owned()).or_default().push(value.into_owned());
+            values.entry(name.to_owned()).or_default().push(value.into_owned());
         }
         Ok(Self { values })
     }
@@ -60,10 +64,12 @@ impl Params {
             [one] => one,
             _ => return Err(whole()),
         };
-        let number: i64 = text.parse().map_err(|_| whole())?;
-        usize::try_from(number)
-            .map(Some)
-            .map_err(|_| ApiError::input(format!("request/query/{name} must be >= 0")))
+        let number = whole_number(text).ok_or_else(whole)?;
+        if number < 0.0 {
+            return Err(ApiError::input(format!("request/query/{name} must be >= 0")));
+        }
+        // Beyond the largest there is the largest does as well.
+        Ok(Some(number as usize))
     }
 
     /// A parameter that is yes or no.
@@ -74,6 +80,24 @@ impl Params {
             Some(_) => Err(ApiError::input(format!("request/query/{name} must be boolean"))),
         }
     }
+}
+
+/// Some clients write lists as `filter[]=…` or `filter[0]=…`.
+fn without_index(name: &str) -> &str {
+    let Some((bare, index)) = name.strip_suffix(']').and_then(|name| name.split_once('[')) else {
+        return name;
+    };
+    if index.bytes().all(|b| b.is_ascii_digit()) { bare } else { name }
+}
+
+/// A whole number, as JavaScript's `Number` reads one.
+fn whole_number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok().map(f64::from)?,
+        None => text.parse().ok()?,
+    };
+    (number.is_finite() && number.fract() == 0.0).then_some(number)
 }
 
 #[cfg(test)]
@@ -103,5 +127,22 @@ mod tests {
         let params = Params::parse(Some("limit=0&filter=a%3Db&filter=c"), known).unwrap();
         assert_eq!(params.number("limit"), Ok(Some(0)));
         assert_eq!(params.all("filter"), ["a=b", "c"]);
+        let params = Params::parse(Some("filter[]=a&filter[1]=b&=x&limit=+1e2"), known).unwrap();
+        assert_eq!(params.all("filter"), ["a", "b"]);
+        assert_eq!(params.number("limit"), Ok(Some(100)));
+        assert!(Params::parse(Some("filter[a]=b"), known).is_err());
+        for (text, expected) in [
+            ("007", Some(7.0)),
+            ("0x10", Some(16.0)),
+            ("5.0", Some(5.0)),
+            ("-1", Some(-1.0)),
+            ("1e99", Some(1e99)),
+            ("inf", None),
+            ("NaN", None),
+            ("", None),
+            ("0x", None),
+        ] {
+            assert_eq!(whole_number(text), expected, "{text}");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The routes, and what they share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -12,9 +12,12 @@ use event::Offset;
 use log::Log;
 use prometheus::Registry;
 use tokio::sync::watch;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 use views::Views;
 
 use crate::auth::Tokens;
+use crate::cors::Cors;
 use crate::health::Health;
 use crate::ingest::Commands;
 use crate::telemetry::HttpMetrics;
@@ -29,6 +32,7 @@ const BODY_BYTES_MAX: usize = 100 * 1024;
 #[derive(Clone)]
 pub struct Api {
     shared: Arc<Shared>,
+    cors: Arc<Cors>,
 }
 
 struct Shared {
@@ -40,6 +44,7 @@ struct Shared {
     registry: Registry,
     http_metrics: HttpMetrics,
     tokens: Tokens,
+    locations: Mutex<()>,
 }
 
 impl Api {
@@ -56,9 +61,33 @@ impl Api {
         http_metrics: HttpMetrics,
         tokens: Tokens,
     ) -> Self {
-        let shared =
-            Shared { views, log, folded, commands, health, registry, http_metrics, tokens };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            views,
+            log,
+            folded,
+            commands,
+            health,
+            registry,
+            http_metrics,
+            tokens,
+            locations: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared), cors: Arc::default() }
+    }
+
+    /// The same, but pages of other sites may ask.
+    #[must_use]
+    pub fn with_cors(self, cors: Cors) -> Self {
+        Self { cors: Arc::new(cors), ..self }
+    }
+
+    pub(crate) fn cors(&self) -> &Cors {
+        &self.cors
+    }
+
+    /// Held while locations are changed.
+    pub(crate) fn location_lock(&self) -> &Mutex<()> {
+        &self.shared.locations
     }
 
     pub(crate) fn views(&self) -> &Views {
@@ -96,12 +125,11 @@ impl Api {
 
 /// All routes.
 pub fn router(api: Api) -> Router {
-    let catalog = Router::new()
-        .route("/entities/by-name/{kind}/{namespace}/{name}", get(catalog::by_name))
-        .route("/entities/by-query", get(catalog::by_query))
-        .route("/entity-facets", get(catalog::facets))
+    let cors = api.cors().layer();
+    let catalog = catalog::routes()
         .fallback(nothing)
         .method_not_allowed_fallback(nothing)
+        .layer(from_fn(catalog::conditional))
         .layer(from_fn(|request, next| with_request("/api/catalog", request, next)));
     let own = Router::new()
         .route("/history/entities/{kind}/{namespace}/{name}", get(history::versions))
@@ -117,13 +145,34 @@ pub fn router(api: Api) -> Router {
         .nest("/api", own)
         .route("/metrics", get(health::metrics))
         .layer(from_fn_with_state(api.clone(), auth::check));
-    Router::new()
+    let routes = Router::new()
         .merge(guarded)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(api.clone(), telemetry::observe))
-        .with_state(api)
+        .with_state(api);
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest);
+    // Around all routes, so that it comes before they are looked up.
+    let whole = Router::new().fallback_service(routes).layer(from_fn(without_slash));
+    let whole = whole.layer(compression);
+    match cors {
+        Some(cors) => whole.layer(cors),
+        None => whole,
+    }
+}
+
+/// A path with a slash at its end is the same without.
+async fn without_slash(mut request: Request, next: Next) -> Response {
+    let uri = request.uri();
+    let path = uri.path().trim_end_matches('/');
+    if !path.is_empty() && path.len() < uri.path().len() {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(uri) = format!("{path}{query}").parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
+    }
+    next.run(request).await
 }
 
 /// What there is nothing at: 404 without a body, as Backstage answers.
@@ -143,5 +192,5 @@ async fn with_request(prefix: &'static str, request: Request, next: Next) -> Res
     let url = uri.path_and_query().map_or("/", |path| path.as_str());
     let url = url.strip_prefix(prefix).unwrap_or(url);
     let body = error::body(error, &method, url);
-    (error.status, axum::Json(body)).into_response()
+    (error.status, [(header::CONTENT_TYPE, error::JSON)], body.to_string()).into_response()
 }

@@ -20,6 +20,7 @@ mod changes;
 mod compare;
 mod guard;
 mod known;
+mod locations;
 mod serve;
 mod verdict;
 
@@ -40,6 +41,7 @@ pub use boot::{Boot, BootError, boot};
 pub use changes::ChangeItem;
 pub use guard::Guard;
 pub use known::{Known, KnownError, KnownScope, KnownSource};
+pub use locations::WantedLocation;
 pub use verdict::{Accepted, Judge, Verdict};
 
 /// How far this machine's clock may be behind the log before appending is refused.

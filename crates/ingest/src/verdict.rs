@@ -4,7 +4,7 @@
 use event::vocabulary::Fault;
 use model::kinds::Kinds;
 use model::reference::EntityRef;
-use model::validate::Validator;
+use model::validate::{Refusal, Validator};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -54,6 +54,14 @@ impl Judge {
         &self.kinds
     }
 
+    /// Gives the verdict on a document that nobody means to keep.
+    ///
+    /// # Errors
+    /// Why it does not become an entity.
+    pub fn check(&self, document: &Value) -> Result<(), Refusal> {
+        self.validator.validate(document)
+    }
+
     /// Gives the verdict on a document, and writes in what is left to be understood.
     #[must_use]
     pub fn judge(&self, mut document: Value) -> Verdict {
@@ -62,6 +70,7 @@ impl Judge {
             return Self::refuse(&document, fault);
         }
         model::document::normalize(&mut document, &self.kinds);
+        model::annotate(&mut document);
         let view = model::document::Document::new(&document);
         let reference = match view.reference() {
             Ok(reference) => reference,

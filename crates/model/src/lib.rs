@@ -20,6 +20,7 @@
 //! Invariant: no result depends on the order of a hash map, or on a locale.
 //! Invariant: no input makes a function panic, hang, or use memory out of proportion to it.
 
+mod annotate;
 pub mod canonical;
 pub mod document;
 pub mod index;
@@ -34,6 +35,7 @@ mod schema;
 pub mod validate;
 pub mod yaml;
 
+pub use annotate::annotate;
 pub use canonical::content_hash;
 pub use document::{Document, normalize};
 pub use index::{Term, TermRef, Terms, terms, visit_terms};

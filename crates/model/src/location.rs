@@ -4,8 +4,10 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
 use url::Url;
 
+use crate::document::{ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION};
 use crate::js;
 
 /// Where something is read from: a type such as `url` or `file`, and a target that the type
@@ -145,6 +147,57 @@ pub fn resolve_url(base: &str, url: &str, github_hosts: &[&str]) -> Option<Strin
         joined.set_path(&tree);
     }
     Some(joined.into())
+}
+
+/// The page that edits the file which a URL shows, on GitHub, GitLab or Bitbucket; `None` for a URL
+/// that is none.
+pub(crate) fn edit_url(url: &str) -> Option<String> {
+    let parsed = Url::parse(url).ok()?;
+    let path = parsed.path();
+    let view = match parsed.host_str()? {
+        "github.com" => github_view(path, &["blob", "tree", "edit"]),
+        "gitlab.com" => gitlab_view(path),
+        "bitbucket.org" => {
+            let (_, rest) = path.split_once("/src/")?;
+            let revision = rest.split('/').next().unwrap_or_default().to_owned();
+            let mut edit = parsed;
+            edit.query_pairs_mut().append_pair("mode", "edit").append_pair("at", &revision);
+            return Some(edit.into());
+        }
+        _ => None,
+    };
+    let Some(view) = view else {
+        return Some(url.to_owned());
+    };
+    // The text itself is kept: what a parser writes otherwise stays as it is written.
+    let words = [&path[..view.view_start], &path[..view.view_end]];
+    let edit = format!("{}edit", words[0]);
+    Some(url.replacen(words[1], &edit, 1))
+}
+
+/// The name of the Location entity that comes with a registered location.
+#[must_use]
+pub fn generated_name(kind: &str, target: &str) -> String {
+    let hash = sha1_smol::Sha1::from(format!("{kind}:{target}"));
+    format!("generated-{}", hash.digest())
+}
+
+/// The Location entity that comes with a registered location.
+#[must_use]
+pub fn location_entity(name: &str, kind: &str, target: &str) -> Value {
+    let location = format!("{kind}:{target}");
+    json!({
+        "apiVersion": "backstage.io/v1alpha1",
+        "kind": "Location",
+        "metadata": {
+            "name": name,
+            "annotations": {
+                (ANNOTATION_LOCATION): location,
+                (ANNOTATION_ORIGIN_LOCATION): location,
+            },
+        },
+        "spec": {"type": kind, "target": target},
+    })
 }
 
 /// The hosts that are GitHub where nothing else is configured.

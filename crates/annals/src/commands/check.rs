@@ -107,9 +107,7 @@ fn is_config(path: &PathBuf) -> bool {
 
 fn check_config(path: &Path) -> Result<()> {
     let config = Config::load(path)?;
-    for (at, connector) in config.connectors.iter().enumerate() {
-        super::serve::read_connector(connector, at)?;
-    }
+    config.connectors()?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::cli::Serve;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::exit::{Exit, Wrong};
 use crate::metrics::NodeHealth;
 use crate::node::{Node, Settings, WayIn};
@@ -160,7 +160,7 @@ fn api(node: &Node, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
         Arc::clone(&node.views),
         Arc::clone(node.processor.progress()),
     )?;
-    Ok(Api::new(
+    let api = Api::new(
         Arc::clone(&node.views),
         Arc::clone(&node.log),
         node.processor.progress().watch(),
@@ -169,7 +169,8 @@ fn api(node: &Node, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
         node.registry.clone(),
         HttpMetrics::new(&node.registry)?,
         config.tokens()?,
-    ))
+    );
+    Ok(api.with_cors(config.cors()?))
 }
 
 /// Ends when the process is told to stop.
@@ -195,27 +196,5 @@ async fn broken(node: &Node) -> String {
         if watched.changed().await.is_err() {
             return std::future::pending().await;
         }
-    }
-}
-
-/// The connectors' parts of a configuration, and what the command line adds.
-pub(crate) fn read_connector(value: &serde_json::Value, at: usize) -> Result<files::Config> {
-    const KINDS: [&str; 1] = ["files"];
-    let place = format!("connectors[{at}]");
-    let kind = value.get("kind").and_then(serde_json::Value::as_str);
-    match kind {
-        Some("files") => {
-            let mut value = value.clone();
-            if let Some(members) = value.as_object_mut() {
-                members.shift_remove("kind");
-            }
-            config::read(&value).with_context(|| place)
-        }
-        Some(other) => {
-            let nearest = model::nearest::nearest(other, KINDS);
-            let hint = nearest.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
-            Err(Wrong(format!("{place}: unknown kind of connector `{other}`{hint}")).into())
-        }
-        None => Err(Wrong(format!("{place}: `kind` is missing")).into()),
     }
 }

@@ -5,9 +5,10 @@ use event::{Offset, Position};
 use fold::EntityId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use views::{Row, Sort, Start};
+use views::{Filter, Like, Row, Sort, Start};
 
 use super::predicate::Predicate;
+use super::text::Text;
 use crate::ApiError;
 
 /// The longest cursor that is read, in bytes.
@@ -18,6 +19,7 @@ const BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct Cursor {
     predicate: Option<Predicate>,
     sort: Option<Sort>,
+    text: Option<Text>,
     count: bool,
     /// The moment of the first page, and what that one learned.
     known: Option<Known>,
@@ -40,6 +42,8 @@ struct Form {
     query: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<(String, bool)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<Text>,
     total: u64,
     /// The first row of the first page.
     first: (Option<String>, u32),
@@ -51,8 +55,13 @@ struct Form {
 
 impl Cursor {
     /// A list that begins.
-    pub(crate) fn first(predicate: Option<Predicate>, sort: Option<Sort>, count: bool) -> Self {
-        Self { predicate, sort, count, known: None }
+    pub(crate) fn first(
+        predicate: Option<Predicate>,
+        sort: Option<Sort>,
+        text: Option<Text>,
+        count: bool,
+    ) -> Self {
+        Self { predicate, sort, text, count, known: None }
     }
 
     /// Reads a cursor, and where its page starts.
@@ -76,11 +85,23 @@ impl Cursor {
         let start =
             if form.back { Start::Before(row(form.row)) } else { Start::After(row(form.row)) };
         let known = Known { position, total: form.total, first: Some(row(form.first)) };
-        Ok((Self { predicate, sort, count: false, known: Some(known) }, start))
+        let text = form.text;
+        Ok((Self { predicate, sort, text, count: false, known: Some(known) }, start))
     }
 
-    pub(crate) fn predicate(&self) -> Option<&Predicate> {
-        self.predicate.as_ref()
+    /// What entities have to be.
+    pub(crate) fn filter(&self) -> Option<Filter> {
+        let predicate = self.predicate.as_ref().map(|predicate| predicate.filter().clone());
+        let text = self.text.as_ref().map(|text| text.filter(self.sort.as_ref()));
+        match (predicate, text) {
+            (Some(predicate), Some(text)) => Some(Filter::All(vec![predicate, text])),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// What the values of an ordered list have to hold.
+    pub(crate) fn rows(&self) -> Option<Like> {
+        self.text.as_ref()?.rows(self.sort.as_ref())
     }
 
     pub(crate) fn sort(&self) -> Option<&Sort> {
@@ -131,6 +152,7 @@ impl Cursor {
             at: known.position.to_string(),
             query: self.predicate.as_ref().map(|predicate| predicate.json().clone()),
             order: self.sort.as_ref().map(|sort| (sort.path.clone(), sort.descending)),
+            text: self.text.clone(),
             total: known.total,
             first: plain(known.first.as_ref().unwrap_or(row)),
             row: plain(row),

@@ -4,15 +4,22 @@ use serde_json::{Map, Value};
 
 use crate::ApiError;
 
+/// How many fields a request can name.
+const FIELDS_MAX: usize = 200;
+
 /// Which parts of entities are wanted; all, if none is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fields(Vec<String>);
 
 impl Fields {
-    /// Reads fields: paths with dots, separated by commas.
-    pub(crate) fn parse(texts: &[String]) -> Result<Self, ApiError> {
+    /// Reads fields: paths with dots. Some are separated by commas, others stand for themselves.
+    pub(crate) fn parse(texts: &[String], single: &[String]) -> Result<Self, ApiError> {
         let mut fields: Vec<String> = Vec::new();
-        for field in texts.iter().flat_map(|text| text.split(',')).map(str::trim) {
+        let texts = texts.iter().flat_map(|text| text.split(','));
+        for field in single.iter().map(String::as_str).chain(texts).map(str::trim) {
+            if fields.len() == FIELDS_MAX {
+                return Err(ApiError::input(format!("a request can name {FIELDS_MAX} fields")));
+            }
             if field.contains('[') {
                 return Err(ApiError::input(format!(
                     "Invalid field \"{field}\", array type fields are not supported"
@@ -23,6 +30,11 @@ impl Fields {
             }
         }
         Ok(Self(fields))
+    }
+
+    /// Whether whole entities are wanted.
+    pub(crate) fn is_all(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Writes an entity, or the parts of it that are wanted.
@@ -37,31 +49,37 @@ impl Fields {
     }
 
     fn of(&self, entity: &Value) -> Value {
-        let mut parts = Map::new();
+        let mut parts = Value::Object(Map::new());
         for field in &self.0 {
             if let Some((path, value)) = find(entity, field) {
                 set(&mut parts, &path, value.clone());
             }
         }
-        Value::Object(parts)
+        parts
     }
 }
 
-/// The value of a field, and the keys that lead to it. Keys may hold dots themselves: where a part
+/// A step on the way to a value.
+#[derive(Clone, Copy, Debug)]
+enum Step<'a> {
+    Key(&'a str),
+    Item(usize),
+}
+
+/// The value of a field, and the steps that lead to it. Keys may hold dots themselves: where a part
 /// of the field is no key, it is tried together with the next.
-fn find<'a>(entity: &'a Value, field: &'a str) -> Option<(Vec<&'a str>, &'a Value)> {
+fn find<'a>(entity: &'a Value, field: &'a str) -> Option<(Vec<Step<'a>>, &'a Value)> {
     let mut path = Vec::new();
     let mut value = entity;
     let mut rest = field;
-    'keys: while !rest.is_empty() {
-        let object = value.as_object()?;
+    'steps: while !rest.is_empty() {
         let ends = rest.match_indices('.').map(|(at, _)| at).chain([rest.len()]);
         for end in ends {
-            if let Some(inner) = object.get(&rest[..end]) {
-                path.push(&rest[..end]);
+            if let Some((step, inner)) = step(value, &rest[..end]) {
+                path.push(step);
                 value = inner;
                 rest = rest.get(end + 1..).unwrap_or_default();
-                continue 'keys;
+                continue 'steps;
             }
         }
         return None;
@@ -69,17 +87,43 @@ fn find<'a>(entity: &'a Value, field: &'a str) -> Option<(Vec<&'a str>, &'a Valu
     Some((path, value))
 }
 
-fn set(parts: &mut Map<String, Value>, path: &[&str], value: Value) {
-    let Some((key, rest)) = path.split_first() else {
+fn step<'a>(value: &'a Value, part: &'a str) -> Option<(Step<'a>, &'a Value)> {
+    match value {
+        Value::Object(object) => Some((Step::Key(part), object.get(part)?)),
+        Value::Array(items) => {
+            let item = part.parse().ok().filter(|item: &usize| item.to_string() == part)?;
+            Some((Step::Item(item), items.get(item)?))
+        }
+        _ => None,
+    }
+}
+
+/// Puts a value in its place. Items of an array before it that are not wanted are null.
+fn set(parts: &mut Value, path: &[Step<'_>], value: Value) {
+    let Some((step, rest)) = path.split_first() else {
+        *parts = value;
         return;
     };
-    if rest.is_empty() {
-        parts.insert((*key).to_owned(), value);
-        return;
-    }
-    let inner = parts.entry(*key).or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(inner) = inner {
-        set(inner, rest, value);
+    match *step {
+        Step::Key(key) => {
+            if !parts.is_object() {
+                *parts = Value::Object(Map::new());
+            }
+            if let Value::Object(object) = parts {
+                set(object.entry(key).or_insert(Value::Null), rest, value);
+            }
+        }
+        Step::Item(item) => {
+            if !parts.is_array() {
+                *parts = Value::Array(Vec::new());
+            }
+            if let Value::Array(items) = parts {
+                if items.len() <= item {
+                    items.resize(item + 1, Value::Null);
+                }
+                set(&mut items[item], rest, value);
+            }
+        }
     }
 }
 
@@ -93,6 +137,7 @@ mod tests {
         let entity = json!({
             "kind": "A",
             "metadata": {"name": "n", "annotations": {"a.b/c": "x"}, "tags": ["t"]},
+            "links": [{"url": "a"}, {"url": "b", "title": "B"}],
         });
         for (fields, expected) in [
             ("kind", json!({"kind": "A"})),
@@ -101,10 +146,14 @@ mod tests {
             ("metadata.tags,metadata.none,none", json!({"metadata": {"tags": ["t"]}})),
             ("metadata.name.x", json!({})),
             ("metadata,metadata.name", json!({"metadata": entity["metadata"]})),
+            ("metadata.name,metadata", json!({"metadata": entity["metadata"]})),
+            ("metadata.tags.0", json!({"metadata": {"tags": ["t"]}})),
+            ("metadata.tags.1,metadata.tags.00", json!({})),
+            ("links.1.url", json!({"links": [null, {"url": "b"}]})),
         ] {
-            let fields = Fields::parse(&[fields.into()]).unwrap();
+            let fields = Fields::parse(&[fields.into()], &[]).unwrap();
             assert_eq!(fields.of(&entity), expected, "{fields:?}");
         }
-        assert!(Fields::parse(&["metadata.tags[0]".into()]).is_err());
+        assert!(Fields::parse(&["metadata.tags[0]".into()], &[]).is_err());
     }
 }

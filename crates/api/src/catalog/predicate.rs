@@ -1,13 +1,13 @@
 //! The predicate language of Backstage's queries (`@backstage/filter-predicates`).
 
-use model::index::lower;
+use model::index::{lower, scalar_text};
 use serde_json::{Map, Value};
 use views::{Condition, Filter};
 
 use crate::ApiError;
 
 /// How deep predicates may stand in one another.
-const DEPTH_MAX: usize = 20;
+pub(crate) const DEPTH_MAX: usize = 20;
 
 /// How many fields a predicate may ask about.
 const FIELDS_MAX: usize = 1000;
@@ -89,56 +89,109 @@ fn read(predicate: &Value, depth: usize, fields: &mut usize) -> Result<Filter, A
 }
 
 fn field(key: &str, value: &Value) -> Result<Filter, ApiError> {
-    let path = lower(key);
-    if let Some(text) = primitive(value) {
-        return Ok(Filter::Field { path, condition: Condition::In(vec![text]) });
+    if key.contains(['\n', '\r', '\u{2028}', '\u{2029}']) {
+        return Err(ApiError::input("Invalid query: a key holds a line break"));
     }
-    let unsupported = || {
+    let path = lower(key);
+    let operator = Operator::of(value).ok_or_else(|| {
         ApiError::input(format!(
             "Invalid query: expected a primitive value, $exists, $in, $hasPrefix, or $contains \
              operator at \"{key}\", but got {}",
             shortened(value)
         ))
-    };
-    let Value::Object(object) = value else {
-        return Err(unsupported());
-    };
-    let mut entries = object.iter();
-    let (Some((operator, operand)), None) = (entries.next(), entries.next()) else {
-        return Err(unsupported());
-    };
-    match (operator.as_str(), operand) {
-        ("$exists", Value::Bool(true)) => Ok(Filter::Field { path, condition: Condition::Exists }),
-        ("$exists", Value::Bool(false)) => {
+    })?;
+    let is = |text: String| Condition::In(vec![lower(&text)]);
+    let condition = match operator {
+        Operator::Is(text) => is(text),
+        Operator::Exists(true) => Condition::Exists,
+        Operator::Exists(false) => {
             let exists = Filter::Field { path, condition: Condition::Exists };
-            Ok(Filter::Not(Box::new(exists)))
+            return Ok(Filter::Not(Box::new(exists)));
         }
-        ("$in", Value::Array(values)) => {
-            let values = values.iter().map(|value| primitive(value).ok_or_else(unsupported));
-            let values = values.collect::<Result<_, _>>()?;
-            Ok(Filter::Field { path, condition: Condition::In(values) })
+        Operator::In(values) => {
+            let texts = values.into_iter().filter_map(scalar_text);
+            Condition::In(texts.map(|text| lower(&text)).collect())
         }
-        ("$hasPrefix", Value::String(prefix)) => {
-            let condition = Condition::Prefix(lower(prefix));
-            Ok(Filter::Field { path, condition })
+        Operator::HasPrefix(prefix) => Condition::Prefix(lower(prefix)),
+        Operator::Contains(Value::Object(target)) if path == "relations" => {
+            return relation(target);
         }
-        ("$contains", Value::Object(target)) if path == "relations" => relation(target),
-        ("$contains", Value::Object(_)) => Err(ApiError::input(format!(
-            "Object form of $contains is not supported for field \"{path}\""
-        ))),
-        ("$contains", target) => match primitive(target) {
-            Some(text) => Ok(Filter::Field { path, condition: Condition::In(vec![text]) }),
-            None => Err(unsupported()),
+        Operator::Contains(target) => match scalar_text(target) {
+            Some(text) => is(text),
+            None => {
+                return Err(ApiError::input(format!(
+                    "Object form of $contains is not supported for field \"{path}\""
+                )));
+            }
         },
-        _ => Err(unsupported()),
+    };
+    Ok(Filter::Field { path, condition })
+}
+
+/// What a field is compared with. Where an object has several operators, the first of these that
+/// is whole counts, and the others are passed over, as Backstage's schema does.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Operator<'a> {
+    Is(String),
+    Exists(bool),
+    In(Vec<&'a Value>),
+    Contains(&'a Value),
+    HasPrefix(&'a str),
+}
+
+impl<'a> Operator<'a> {
+    /// What a value stands for; `None` if for nothing.
+    pub(crate) fn of(value: &'a Value) -> Option<Self> {
+        if let Some(text) = scalar_text(value) {
+            return Some(Self::Is(text));
+        }
+        let object = value.as_object()?;
+        if let Some(Value::Bool(exists)) = object.get("$exists") {
+            return Some(Self::Exists(*exists));
+        }
+        if let Some(Value::Array(values)) = object.get("$in")
+            && values.iter().all(is_primitive)
+        {
+            return Some(Self::In(values.iter().collect()));
+        }
+        if let Some(target) = object.get("$contains")
+            && is_predicate(target)
+        {
+            return Some(Self::Contains(target));
+        }
+        object.get("$hasPrefix").and_then(Value::as_str).map(Self::HasPrefix)
+    }
+}
+
+fn is_primitive(value: &Value) -> bool {
+    matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
+}
+
+/// Whether a value has the form of a predicate. Values are no deeper than what was read from JSON.
+fn is_predicate(value: &Value) -> bool {
+    let Value::Object(object) = value else { return is_primitive(value) };
+    let mut operators = object.keys().filter(|key| key.starts_with('$'));
+    match (operators.next(), object.len()) {
+        (None, _) => object.values().all(|value| Operator::of(value).is_some()),
+        (Some(key), 1) => match (key.as_str(), &object[key]) {
+            ("$all" | "$any", Value::Array(many)) => many.iter().all(is_predicate),
+            ("$not", one) => is_predicate(one),
+            _ => false,
+        },
+        (Some(_), _) => false,
     }
 }
 
 /// `{"$contains": {"type": …, "targetRef": …}}` on `relations`.
 fn relation(target: &Map<String, Value>) -> Result<Filter, ApiError> {
     let (mut kind, mut targets) = (None, None);
+    let twice = |key: &str| {
+        ApiError::input(format!("Duplicate key \"{key}\" in $contains for \"relations\""))
+    };
     for (key, value) in target {
         match lower(key).as_str() {
+            "type" if kind.is_some() => return Err(twice(key)),
+            "targetref" if targets.is_some() => return Err(twice(key)),
             "type" => {
                 let text = value.as_str().filter(|text| !text.is_empty());
                 kind = Some(lower(text.ok_or_else(needs_type)?));
@@ -185,12 +238,7 @@ fn target_refs(value: &Value) -> Result<Vec<String>, ApiError> {
     }
 }
 
-/// A text, number or boolean, in lower case as filters compare it.
-fn primitive(value: &Value) -> Option<String> {
-    model::index::scalar_text(value).map(|text| lower(&text))
-}
-
-fn shortened(value: &Value) -> String {
+pub(crate) fn shortened(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(100) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -222,6 +270,11 @@ mod tests {
             (json!({"a": {"$exists": false}}), Filter::All(vec![Filter::Not(Box::new(exists()))])),
             (json!({"a": {"$in": ["X", 2]}}), Filter::All(vec![is("a", &["x", "2"])])),
             (json!({"a": {"$contains": "X"}}), Filter::All(vec![is("a", &["x"])])),
+            (json!({"a": {"$in": [], "x": 1}}), Filter::All(vec![is("a", &[])])),
+            (
+                json!({"a": {"$hasPrefix": "X", "$exists": true, "$in": 1}}),
+                Filter::All(vec![exists()]),
+            ),
             (
                 json!({"a": {"$hasPrefix": "X"}}),
                 Filter::All(vec![field("a", Condition::Prefix("x".into()))]),
@@ -257,6 +310,9 @@ mod tests {
             (json!({"relations": {"$contains": {"targetRef": "x"}}}), "requires a \"type\""),
             (json!({"links": {"$contains": {"type": "x"}}}), "field \"links\""),
             (json!({"a": null}), "at \"a\""),
+            (json!({"a\nb": 1}), "line break"),
+            (json!({"a": {"$contains": {"b": null}}}), "at \"a\""),
+            (json!({"relations": {"$contains": {"type": "a", "Type": "b"}}}), "Duplicate key"),
             (deep, "20 deep"),
         ] {
             let error = Predicate::new(predicate.clone()).unwrap_err();

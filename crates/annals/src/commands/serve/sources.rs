@@ -14,7 +14,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use views::Views;
 
-use super::read_connector;
 use crate::config::Config;
 use crate::node::{Node, crate_version};
 
@@ -26,9 +25,7 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// The connectors of a configuration, with the paths of the command line as one of their own.
 pub(crate) fn configured(config: &Config, catalog: &[PathBuf]) -> Result<Vec<files::Config>> {
-    let read = |(at, value)| Ok(read_connector(value, at)?.in_folder(config.folder.clone()));
-    let mut all: Vec<files::Config> =
-        config.connectors.iter().enumerate().map(read).collect::<Result<_>>()?;
+    let mut all = config.connectors()?;
     if !catalog.is_empty() {
         // What the command line names is relative to where it is typed.
         all.push(files::Config::new("catalog", catalog.to_vec()));
