@@ -96,7 +96,7 @@ impl Known for Fixed {
 }
 
 fn now() -> Timestamp {
-    "2026-01-02T03:04:05Z".parse().unwrap()
+    Timestamp::from_rfc3339("2026-01-02T03:04:05Z").unwrap()
 }
 
 fn earlier(by: Duration) -> Timestamp {
