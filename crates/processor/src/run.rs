@@ -33,6 +33,9 @@ pub enum Error {
     /// The views can't be read or written.
     #[error("the views can't follow the log")]
     Views(#[from] views::Error),
+    /// The system has no thread for it.
+    #[error("the thread that reads the log ahead can't be started")]
+    Thread(#[source] std::io::Error),
     /// A record came later than this program.
     #[error("the log can't be followed beyond offset {offset}")]
     Halt {
@@ -149,14 +152,16 @@ impl Processor {
         let failed = AtomicBool::new(false);
         std::thread::scope(|threads| {
             let failed = &failed;
-            threads.spawn(move || {
+            let read_ahead = move || {
                 let more = |from| {
                     end.is_none_or(|end| from < end)
                         && !self.stop.load(Ordering::Relaxed)
                         && !failed.load(Ordering::Relaxed)
                 };
                 self.read_ahead(from, end, &more, &sender);
-            });
+            };
+            let named = std::thread::Builder::new().name("prepare".into());
+            named.spawn_scoped(threads, read_ahead).map_err(Error::Thread)?;
             let folded = self.fold_all(&receiver);
             failed.store(folded.is_err(), Ordering::Relaxed);
             drop(receiver);

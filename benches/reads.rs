@@ -1,0 +1,154 @@
+//! How long answers take, one after the other over one connection.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::node::Node;
+
+/// A sort of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    ByName,
+    List,
+    Owned,
+    Facets,
+    History,
+}
+
+impl Read {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::ByName, Self::List, Self::Owned, Self::Facets, Self::History];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::ByName => "entity by name",
+            Self::List => "list: filtered, ordered, counted",
+            Self::Owned => "list: what a group owns",
+            Self::Facets => "facets of a filter",
+            Self::History => "history of an entity",
+        }
+    }
+
+    /// How many requests are measured, of so many as were asked for.
+    fn count(self, reads: usize) -> usize {
+        match self {
+            Self::ByName | Self::History => reads,
+            Self::List | Self::Owned | Self::Facets => reads / 4,
+        }
+    }
+}
+
+/// How long one sort of request took.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) name: &'static str,
+    pub(crate) count: usize,
+    pub(crate) p50_us: u64,
+    pub(crate) p99_us: u64,
+    /// The mean size of an answer.
+    pub(crate) bytes: u64,
+}
+
+/// Makes up requests about the entities of a catalog.
+pub(crate) struct Requests {
+    /// `kind/namespace/name` of all, and of groups.
+    all: Vec<String>,
+    groups: Vec<String>,
+    random: StdRng,
+}
+
+/// Filters as a front end sends them, wide and narrow.
+const FILTERS: &[&str] = &[
+    "kind=component,spec.lifecycle=production",
+    "kind=component,spec.type=service,metadata.tags=java",
+    "kind=api,spec.type=grpc",
+    "kind=component,kind=api,spec.lifecycle=experimental",
+    "kind=user",
+];
+const ORDERS: &[&str] = &["metadata.name,asc", "metadata.name,desc", "spec.owner,asc"];
+const FACETS: &[&str] =
+    &["facet=spec.type&facet=spec.lifecycle", "facet=metadata.tags", "facet=kind"];
+
+impl Requests {
+    /// Requests about documents.
+    pub(crate) fn about(documents: &str) -> Result<Self> {
+        let (mut all, mut groups) = (Vec::new(), Vec::new());
+        for line in documents.lines() {
+            let document: Value = serde_json::from_str(line)?;
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+            let kind = text(&document["kind"]);
+            let name = text(&document["metadata"]["name"]);
+            if kind == "group" {
+                groups.push(format!("group:default/{name}"));
+            }
+            all.push(format!("{kind}/default/{name}"));
+        }
+        Ok(Self { all, groups, random: StdRng::seed_from_u64(1) })
+    }
+
+    fn path(&mut self, read: Read) -> String {
+        let random = &mut self.random;
+        let mut pick = |list: &[&'static str]| list[random.random_range(0..list.len())];
+        match read {
+            Read::List => {
+                let (filter, order) = (pick(FILTERS), pick(ORDERS));
+                let query = format!("filter={filter}&orderField={order}&limit=20");
+                format!("/api/catalog/entities/by-query?{query}")
+            }
+            Read::Facets => {
+                let (filter, facets) = (pick(FILTERS), pick(FACETS));
+                format!("/api/catalog/entity-facets?filter={filter}&{facets}")
+            }
+            Read::Owned => {
+                let group = &self.groups[random.random_range(0..self.groups.len())];
+                let query =
+                    format!("filter=relations.ownedBy={group}&orderField=metadata.name&limit=20");
+                format!("/api/catalog/entities/by-query?{query}")
+            }
+            Read::ByName | Read::History => {
+                let entity = &self.all[random.random_range(0..self.all.len())];
+                match read {
+                    Read::History => format!("/api/history/entities/{entity}"),
+                    _ => format!("/api/catalog/entities/by-name/{entity}"),
+                }
+            }
+        }
+    }
+
+    /// Measures one sort of request, after a few that only warm up, until there are enough or
+    /// `enough` says so.
+    pub(crate) fn measure(
+        &mut self,
+        node: &Node,
+        read: Read,
+        reads: usize,
+        enough: &dyn Fn() -> bool,
+    ) -> Result<Latency> {
+        let count = read.count(reads);
+        let mut times: Vec<Duration> = Vec::with_capacity(count);
+        let (mut body, mut bytes) = (Vec::new(), 0);
+        for _ in 0..count / 20 {
+            node.get(&self.path(read), &mut body)?;
+        }
+        while times.len() < count && (times.is_empty() || !enough()) {
+            let path = self.path(read);
+            let began = Instant::now();
+            node.get(&path, &mut body)?;
+            times.push(began.elapsed());
+            bytes += body.len();
+        }
+        times.sort_unstable();
+        let at = |percent: usize| {
+            let time = times.get((times.len() - 1) * percent / 100).copied().unwrap_or_default();
+            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+        };
+        let (p50_us, p99_us) = (at(50), at(99));
+        let bytes = (bytes / times.len()) as u64;
+        Ok(Latency { name: read.name(), count: times.len(), p50_us, p99_us, bytes })
+    }
+}
