@@ -1,61 +1,13 @@
 //! Writing: one batch of records, with all that follows from them, at once.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
 use event::Offset;
 use fold::{Change, Version};
-use rocksdb::WriteBatch;
 
 use crate::applied::Applied;
-use crate::keys::{Family, KeyBytes, Table, aspect_history_key, history_key, key_of};
+use crate::keys::{KeyBytes, Table, aspect_history_key, history_key, key_of};
+use crate::pending::Rows;
 use crate::views::Writer;
 use crate::{Error, Views};
-
-/// Rows that a batch writes, by column family and key: the last word on a key counts, and they are
-/// written in their order, which RocksDB takes fastest.
-#[derive(Default)]
-pub(crate) struct Rows {
-    families: [BTreeMap<Vec<u8>, Option<Vec<u8>>>; Family::ALL.len()],
-}
-
-impl Rows {
-    pub(crate) fn put(&mut self, table: Table, key: KeyBytes, row: Vec<u8>) {
-        self.families[table.family() as usize].insert(key.0, Some(row));
-    }
-
-    pub(crate) fn delete(&mut self, table: Table, key: KeyBytes) {
-        self.families[table.family() as usize].insert(key.0, None);
-    }
-
-    /// What the batch so far says about the keys that begin so: that a row is there, or is not.
-    pub(crate) fn each_pending(
-        &self,
-        table: Table,
-        prefix: &KeyBytes,
-        mut visit: impl FnMut(&[u8], bool),
-    ) {
-        let end = prefix.end();
-        let range = (Bound::Included(prefix.0.as_slice()), Bound::Excluded(end.as_slice()));
-        for (key, row) in self.families[table.family() as usize].range::<[u8], _>(range) {
-            visit(key, row.is_some());
-        }
-    }
-
-    fn into_batch(self, views: &Views) -> WriteBatch {
-        let mut batch = WriteBatch::default();
-        for (family, rows) in Family::ALL.into_iter().zip(self.families) {
-            let family = views.store().column_family(family);
-            for (key, row) in rows {
-                match row {
-                    Some(row) => batch.put_cf(family, key, row),
-                    None => batch.delete_cf(family, key),
-                }
-            }
-        }
-        batch
-    }
-}
 
 /// A batch that is being put together. Dropped before [`Commit::finish`], it has not happened.
 pub struct Commit<'a> {
@@ -118,7 +70,7 @@ impl<'a> Commit<'a> {
         let place = (applied.offset, step);
         writer.index.finish(self.views.store(), &mut self.rows, place)?;
         self.rows.put(Table::Applied, KeyBytes::new(Table::Applied), applied.to_bytes());
-        let batch = self.rows.into_batch(self.views);
+        let batch = self.rows.into_batch(self.views.store());
         self.views.store().write(batch)?;
         writer.index.publish();
         writer.applied = Some(applied.clone());

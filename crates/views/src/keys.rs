@@ -162,6 +162,12 @@ tables! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyBytes(pub(crate) Vec<u8>);
 
+impl AsRef<[u8]> for KeyBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl KeyBytes {
     pub(crate) fn new(table: Table) -> Self {
         let mut bytes = Vec::with_capacity(40);

@@ -20,6 +20,7 @@ mod history;
 mod index;
 mod keys;
 mod locations;
+mod pending;
 mod query;
 mod reader;
 mod rows;

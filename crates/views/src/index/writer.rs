@@ -12,8 +12,8 @@ use super::idset::chunk_of;
 use super::set_key::{PathId, SetKey, SetName};
 use super::{Hot, IndexStats, SharedPaths};
 use crate::Error;
-use crate::commit::Rows;
 use crate::keys::{KeyBytes, KeyReader, Table, edge_key, edge_log_key};
+use crate::pending::Rows;
 use crate::store::{OwnedSnapshot, Store};
 
 /// A set becomes hot at this many members. See the table of measurements in the README.
@@ -200,7 +200,7 @@ impl IndexWriter {
         let next = self.paths.read().len() + self.batch.paths.len();
         let id = PathId(u32::try_from(next).unwrap_or(u32::MAX));
         self.batch.paths.push((path.to_owned(), id));
-        rows.put(Table::Path, KeyBytes::new(Table::Path).text(path), id.0.to_be_bytes().into());
+        rows.put(Table::Path, KeyBytes::new(Table::Path).text(path), id.0.to_be_bytes());
         id
     }
 
@@ -225,7 +225,7 @@ impl IndexWriter {
         }
         for edge in new.iter().filter(|edge| !old.iter().any(|kept| same(kept) == same(edge))) {
             let key = edge_key(edge.target, edge.relation, id);
-            rows.put(Table::Edge, key, edge.from.to_be_bytes().into());
+            rows.put(Table::Edge, key, edge.from.to_be_bytes());
             if logged {
                 let log = edge_log_key(edge.target, edge.relation, offset, id);
                 rows.put(Table::EdgeLog, log, edge_log_row(true, edge.from));
@@ -252,7 +252,7 @@ impl IndexWriter {
         }
         if self.recent_targets.insert((edge.relation, edge.target)) {
             let key = KeyBytes::new(Table::EdgeTarget).relation(edge.relation).entity(edge.target);
-            rows.put(Table::EdgeTarget, key, Vec::new());
+            rows.put(Table::EdgeTarget, key, []);
         }
     }
 
@@ -287,7 +287,7 @@ impl IndexWriter {
         if self.hot.contains_key(&set) {
             self.hot_change(set, id, true);
         } else {
-            rows.put(Table::Cold, cold_key(&set, id), Vec::new());
+            rows.put(Table::Cold, cold_key(&set, id), []);
             self.sighted(set);
         }
     }
@@ -324,7 +324,7 @@ impl IndexWriter {
     ) {
         if let Some(SetName::Term(path, form)) = set.read() {
             let key = KeyBytes::new(Table::TermLog).u32(path.0).newest(offset).entity(id).raw(form);
-            rows.put(Table::TermLog, key, vec![u8::from(there)]);
+            rows.put(Table::TermLog, key, [u8::from(there)]);
         }
     }
 
