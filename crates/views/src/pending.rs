@@ -19,6 +19,8 @@ pub(crate) struct Rows {
     sundry: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// All others, by column family, sorted when they are read.
     entries: [Vec<Entry>; Family::ALL.len()],
+    /// Whether those of a column family are.
+    sorted: [bool; Family::ALL.len()],
     /// Their keys and values, one behind the other.
     bytes: Vec<u8>,
 }
@@ -74,12 +76,15 @@ impl Rows {
         let row_len = row.map(<[u8]>::len);
         let entry = Entry { begins, start, key_len: key.len(), row_len };
         self.entries[table.family() as usize].push(entry);
+        self.sorted[table.family() as usize] = false;
     }
 
     /// Sorts the rows of a column family; of one key, the last word comes last.
     fn sort(&mut self, family: Family) {
-        let Self { entries, bytes, .. } = self;
-        entries[family as usize].sort_by(|a, b| a.compare(b, bytes));
+        let Self { entries, sorted, bytes, .. } = self;
+        if !std::mem::replace(&mut sorted[family as usize], true) {
+            entries[family as usize].sort_by(|a, b| a.compare(b, bytes));
+        }
     }
 
     /// What the batch so far says about the keys that begin so: that a row is there, or is not.

@@ -14,8 +14,10 @@
 //! withdrawals are logged term by term, and the set as of a moment is the current one with the
 //! logged changes since undone, and those that existed then ([`lookup`]).
 
+mod hot;
 mod idset;
 mod lookup;
+mod names;
 mod rebuild;
 mod set_key;
 mod writer;

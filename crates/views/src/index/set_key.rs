@@ -10,6 +10,9 @@
 //! flags: 1 the value is an item of an array, 2 it is written otherwise than in lower case, and
 //! text(original) follows.
 
+use std::borrow::Borrow;
+use std::sync::Arc;
+
 use fold::{EntityId, RelationId};
 use model::index::TermRef;
 
@@ -19,9 +22,15 @@ use crate::keys::{put_text, read_text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PathId(pub(crate) u32);
 
-/// The name of a set.
+/// The name of a set. Cheap to clone; a map with these keys is read with their bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SetKey(pub(crate) Box<[u8]>);
+pub(crate) struct SetKey(pub(crate) Arc<[u8]>);
+
+impl Borrow<[u8]> for SetKey {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 const TERM: u8 = 1;
 const RELATION: u8 = 2;
@@ -37,27 +46,39 @@ const OTHERWISE: u8 = 2;
 impl SetKey {
     /// Those whose document has a term.
     pub(crate) fn term(path: PathId, term: &TermRef<'_>) -> Self {
-        let mut key = Self::path(path);
+        let mut key = Vec::with_capacity(40);
+        Self::write_term(&mut key, path, term);
+        Self(key.into())
+    }
+
+    /// Writes the name of those whose document has a term.
+    pub(crate) fn write_term(key: &mut Vec<u8>, path: PathId, term: &TermRef<'_>) {
+        Self::write_path(key, path);
         match (term.value, term.original) {
             (Some(value), original) => {
                 key.push(VALUE);
-                put_text(&mut key, value);
+                put_text(key, value);
                 let original = original.filter(|original| *original != value);
                 let flags = if term.array_item { ARRAY_ITEM } else { 0 };
                 key.push(flags | if original.is_some() { OTHERWISE } else { 0 });
                 if let Some(original) = original {
-                    put_text(&mut key, original);
+                    put_text(key, original);
                 }
             }
             (None, _) => key.push(NO_VALUE),
         }
-        Self(key.into())
+    }
+
+    /// Writes the name of those whose document has a path with any value.
+    pub(crate) fn write_any(key: &mut Vec<u8>, path: PathId) {
+        Self::write_path(key, path);
+        key.push(ANY);
     }
 
     /// Those whose document has a path with any value.
     pub(crate) fn any(path: PathId) -> Self {
-        let mut key = Self::path(path);
-        key.push(ANY);
+        let mut key = Vec::with_capacity(6);
+        Self::write_any(&mut key, path);
         Self(key.into())
     }
 
@@ -70,15 +91,20 @@ impl SetKey {
 
     /// Those whose documents relate so to a target.
     pub(crate) fn relation(relation: RelationId, target: EntityId) -> Self {
-        let mut key = vec![RELATION];
-        key.extend_from_slice(&relation.0.to_be_bytes());
-        key.extend_from_slice(&target.0.to_be_bytes());
-        Self(key.into())
+        Self(Self::relation_name(relation, target).as_slice().into())
+    }
+
+    /// The bytes of that name.
+    pub(crate) fn relation_name(relation: RelationId, target: EntityId) -> [u8; 7] {
+        let mut key = [RELATION; 7];
+        key[1..3].copy_from_slice(&relation.0.to_be_bytes());
+        key[3..].copy_from_slice(&target.0.to_be_bytes());
+        key
     }
 
     /// Those that exist.
     pub(crate) fn alive() -> Self {
-        Self([ALIVE].into())
+        Self([ALIVE].as_slice().into())
     }
 
     /// What the names of all sets of values of a path begin with.
@@ -97,27 +123,18 @@ impl SetKey {
 
     fn path(path: PathId) -> Vec<u8> {
         let mut key = Vec::with_capacity(40);
+        Self::write_path(&mut key, path);
+        key
+    }
+
+    fn write_path(key: &mut Vec<u8>, path: PathId) {
         key.push(TERM);
         key.extend_from_slice(&path.0.to_be_bytes());
-        key
     }
 
     /// What the set is the set of.
     pub(crate) fn read(&self) -> Option<SetName<'_>> {
-        let (kind, rest) = self.0.split_first()?;
-        match *kind {
-            ALIVE => Some(SetName::Alive),
-            RELATION => {
-                let (relation, target) = rest.split_first_chunk::<2>()?;
-                let target = EntityId(u32::from_be_bytes(target.try_into().ok()?));
-                Some(SetName::Relation(RelationId(u16::from_be_bytes(*relation)), target))
-            }
-            TERM => {
-                let (path, form) = rest.split_first_chunk::<4>()?;
-                Some(SetName::Term(PathId(u32::from_be_bytes(*path)), form))
-            }
-            _ => None,
-        }
+        SetName::read(&self.0)
     }
 }
 
@@ -130,6 +147,26 @@ pub(crate) enum SetName<'a> {
     Relation(RelationId, EntityId),
     /// Those that exist.
     Alive,
+}
+
+impl<'a> SetName<'a> {
+    /// What a name says.
+    pub(crate) fn read(name: &'a [u8]) -> Option<Self> {
+        let (kind, rest) = name.split_first()?;
+        match *kind {
+            ALIVE => Some(Self::Alive),
+            RELATION => {
+                let (relation, target) = rest.split_first_chunk::<2>()?;
+                let target = EntityId(u32::from_be_bytes(target.try_into().ok()?));
+                Some(Self::Relation(RelationId(u16::from_be_bytes(*relation)), target))
+            }
+            TERM => {
+                let (path, form) = rest.split_first_chunk::<4>()?;
+                Some(Self::Term(PathId(u32::from_be_bytes(*path)), form))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A value of a path, as the name of its set holds it.

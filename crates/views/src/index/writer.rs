@@ -1,14 +1,14 @@
 //! Changing the index: what a batch does to the sets.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use event::Offset;
 use fold::{Edge, EntityId, RelationId, Version};
 use roaring::RoaringBitmap;
-use serde::{Deserialize, Serialize};
 
-use super::idset::chunk_of;
+use super::hot::{HotChange, HotSets};
+use super::names::{AnyName, Name, Names};
 use super::set_key::{PathId, SetKey, SetName};
 use super::{Hot, IndexStats, SharedPaths};
 use crate::Error;
@@ -38,12 +38,14 @@ pub(crate) const RELATION_PREFIX: &str = "\u{1}";
 /// The writer's side of the index. When a batch can't be written, the writer is of no use any
 /// more: what it set aside for the batch has not happened.
 pub(crate) struct IndexWriter {
-    hot: Hot,
+    hot: HotSets,
     paths: SharedPaths,
     sightings: Vec<u8>,
     recent_targets: HashSet<(RelationId, EntityId)>,
-    /// Chunks of hot sets that changed since the last checkpoint began.
-    dirty: BTreeSet<(SetKey, u16)>,
+    /// The paths that say that an entity has a relation of a sort at all.
+    relation_paths: HashMap<RelationId, PathId>,
+    /// Names of the sets of two documents, for the sake of their memory.
+    names: [Names; 2],
     checkpoint: Option<Checkpoint>,
     /// Rows of the log of hot sets, by offset, with their sizes, and the sum of those.
     log: BTreeMap<Place, u64>,
@@ -57,8 +59,6 @@ type Place = (Offset, u32);
 /// What the batch has done so far.
 #[derive(Default)]
 struct Batch {
-    /// Members added to and taken from hot sets: the last word counts.
-    hot: BTreeMap<SetKey, BTreeMap<EntityId, bool>>,
     /// Cold sets that were added to often.
     suspects: BTreeSet<SetKey>,
     life: Vec<(Offset, EntityId, bool)>,
@@ -71,24 +71,16 @@ struct Checkpoint {
     up_to: Place,
 }
 
-/// What a batch changed in one hot set.
-#[derive(Serialize, Deserialize)]
-struct HotChange {
-    set: Box<[u8]>,
-    /// Ascending, each but the first as its distance from the one before.
-    added: Vec<u32>,
-    removed: Vec<u32>,
-}
-
 impl IndexWriter {
     /// Loads the hot sets: their chunks as of the last checkpoint, and what was logged since.
     pub(crate) fn load(snapshot: &OwnedSnapshot, paths: SharedPaths) -> Result<Self, Error> {
         let mut writer = Self {
-            hot: Hot::new(),
+            hot: HotSets::default(),
             paths,
             sightings: vec![0; SIGHTINGS],
             recent_targets: HashSet::new(),
-            dirty: BTreeSet::new(),
+            relation_paths: HashMap::new(),
+            names: Default::default(),
             checkpoint: None,
             log: BTreeMap::new(),
             log_bytes: 0,
@@ -98,7 +90,7 @@ impl IndexWriter {
         snapshot.prefix(Table::Hot, &KeyBytes::new(Table::Hot)).each(|key, row| {
             let (set, chunk) = read_hot_key(key).ok_or_else(damaged)?;
             let bitmap = RoaringBitmap::deserialize_from(row).map_err(|_| damaged())?;
-            writer.hot.entry(set).or_default().set_chunk(chunk, bitmap);
+            writer.hot.load_chunk(set, chunk, bitmap);
             Ok(true)
         })?;
         let damaged = || Error::Damaged { table: "HotLog" };
@@ -108,11 +100,7 @@ impl IndexWriter {
                 return Err(damaged());
             };
             let changes: Vec<HotChange> = postcard::from_bytes(row).map_err(|_| damaged())?;
-            for change in changes {
-                let ids = from_distances(&change.added).map(|id| (id, true));
-                let gone = from_distances(&change.removed).map(|id| (id, false));
-                writer.apply_hot(&SetKey(change.set), ids.chain(gone));
-            }
+            changes.into_iter().for_each(|change| writer.hot.load_change(change));
             writer.log.insert((offset, step), row.len() as u64);
             writer.log_bytes += row.len() as u64;
             Ok(true)
@@ -122,7 +110,7 @@ impl IndexWriter {
 
     /// The hot sets as they are now.
     pub(crate) fn hot(&self) -> Hot {
-        self.hot.clone()
+        self.hot.published().clone()
     }
 
     pub(crate) fn paths(&self) -> &SharedPaths {
@@ -131,7 +119,7 @@ impl IndexWriter {
 
     pub(crate) fn stats(&self) -> IndexStats {
         IndexStats {
-            hot_sets: self.hot.len() as u64,
+            hot_sets: self.hot.published().len() as u64,
             paths: self.paths.read().len() as u64,
             log_bytes: self.log_bytes,
         }
@@ -148,43 +136,42 @@ impl IndexWriter {
     ) {
         if before.is_some_and(|version| version.live) != after.live {
             self.batch.life.push((offset, id, after.live));
-            self.hot_change(SetKey::alive(), id, after.live);
+            let alive = self.hot.make(&SetKey::alive().0);
+            self.hot.change(alive, id, after.live);
         }
         self.edges(rows, offset, id, before, after);
+        let [mut old, mut new] = std::mem::take(&mut self.names);
         match before {
             None => {
-                for set in self.sets_of(rows, after) {
-                    self.add(rows, set, id);
-                }
+                self.sets_of(rows, id, after, &mut new);
+                new.all().for_each(|name| self.add(rows, name, id));
             }
             Some(before) if before.document != after.document => {
-                let old = self.sets_of(rows, before);
-                let new = self.sets_of(rows, after);
-                for set in old.difference(&new) {
-                    self.log_term(rows, offset, id, set, false);
-                    self.remove(rows, set.clone(), id);
+                self.sets_of(rows, id, before, &mut old);
+                self.sets_of(rows, id, after, &mut new);
+                old.sort();
+                new.sort();
+                for name in old.without(&new) {
+                    log_term(rows, offset, id, name.set(), false);
+                    self.remove(rows, name, id);
                 }
-                for set in new.difference(&old) {
-                    self.log_term(rows, offset, id, set, true);
-                    self.add(rows, set.clone(), id);
+                for name in new.without(&old) {
+                    log_term(rows, offset, id, name.set(), true);
+                    self.add(rows, name, id);
                 }
             }
             Some(_) => {}
         }
+        self.names = [old, new];
     }
 
     /// The sets of terms that a version's document is in.
-    fn sets_of(&mut self, rows: &mut Rows, version: &Version) -> BTreeSet<SetKey> {
-        let terms = version.terms();
-        let mut sets = BTreeSet::new();
-        for term in terms.iter() {
+    fn sets_of(&mut self, rows: &mut Rows, id: EntityId, version: &Version, names: &mut Names) {
+        names.clear();
+        for term in version.terms().iter() {
             let path = self.path(rows, term.path);
-            sets.insert(SetKey::term(path, &term));
-            if term.value.is_some() {
-                sets.insert(SetKey::any(path));
-            }
+            names.add(path, &term, id);
         }
-        sets
     }
 
     /// The number of a path, given now if it has none.
@@ -237,11 +224,11 @@ impl IndexWriter {
     }
 
     fn relation(&mut self, edge: &Edge, id: EntityId, there: bool) {
-        let set = SetKey::relation(edge.relation, edge.target);
-        if self.hot.contains_key(&set) {
-            self.hot_change(set, id, there);
-        } else if there {
-            self.sighted(set);
+        let set = SetKey::relation_name(edge.relation, edge.target);
+        match self.hot.find(&set) {
+            Some(slot) => self.hot.change(slot, id, there),
+            None if there => self.sighted(&set),
+            None => {}
         }
     }
 
@@ -266,65 +253,72 @@ impl IndexWriter {
         new: &[Edge],
         logged: bool,
     ) {
-        let kinds = |edges: &[Edge]| edges.iter().map(|e| e.relation).collect::<BTreeSet<_>>();
-        let (old, new) = (kinds(old), kinds(new));
-        for relation in old.symmetric_difference(&new) {
-            let path = self.path(rows, &format!("{RELATION_PREFIX}{}", relation.0));
-            let set = SetKey::any(path);
-            let there = new.contains(relation);
-            if logged {
-                self.log_term(rows, offset, id, &set, there);
-            }
-            if there {
-                self.add(rows, set, id);
-            } else {
-                self.remove(rows, set, id);
+        let other =
+            |edges: &[Edge], at: usize| at == 0 || edges[at - 1].relation != edges[at].relation;
+        let has = |edges: &[Edge], relation| edges.iter().any(|edge| edge.relation == relation);
+        // Edges are sorted by their relation.
+        for (edges, others, there) in [(old, new, false), (new, old, true)] {
+            for at in (0..edges.len()).filter(|at| other(edges, *at)) {
+                let relation = edges[at].relation;
+                if !has(others, relation) {
+                    self.relation_kind(rows, offset, id, relation, there, logged);
+                }
             }
         }
     }
 
-    fn add(&mut self, rows: &mut Rows, set: SetKey, id: EntityId) {
-        if self.hot.contains_key(&set) {
-            self.hot_change(set, id, true);
-        } else {
-            rows.put(Table::Cold, cold_key(&set, id), []);
-            self.sighted(set);
-        }
-    }
-
-    fn remove(&mut self, rows: &mut Rows, set: SetKey, id: EntityId) {
-        if self.hot.contains_key(&set) {
-            self.hot_change(set, id, false);
-        } else {
-            rows.delete(Table::Cold, cold_key(&set, id));
-        }
-    }
-
-    fn hot_change(&mut self, set: SetKey, id: EntityId, there: bool) {
-        self.batch.hot.entry(set).or_default().insert(id, there);
-    }
-
-    /// Counts that a cold set was added to.
-    fn sighted(&mut self, set: SetKey) {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&set);
-        let counter = &mut self.sightings[hash as usize % SIGHTINGS];
-        *counter = counter.saturating_add(1);
-        if usize::from(*counter) >= HOT_MIN {
-            self.batch.suspects.insert(set);
-        }
-    }
-
-    fn log_term(
+    fn relation_kind(
         &mut self,
         rows: &mut Rows,
         offset: Offset,
         id: EntityId,
-        set: &SetKey,
+        relation: RelationId,
         there: bool,
+        logged: bool,
     ) {
-        if let Some(SetName::Term(path, form)) = set.read() {
-            let key = KeyBytes::new(Table::TermLog).u32(path.0).newest(offset).entity(id).raw(form);
-            rows.put(Table::TermLog, key, [u8::from(there)]);
+        let path = match self.relation_paths.get(&relation) {
+            Some(path) => *path,
+            None => {
+                let path = self.path(rows, &format!("{RELATION_PREFIX}{}", relation.0));
+                self.relation_paths.insert(relation, path);
+                path
+            }
+        };
+        let name = AnyName::new(path, id);
+        if logged {
+            log_term(rows, offset, id, name.name().set(), there);
+        }
+        if there {
+            self.add(rows, name.name(), id);
+        } else {
+            self.remove(rows, name.name(), id);
+        }
+    }
+
+    fn add(&mut self, rows: &mut Rows, name: Name<'_>, id: EntityId) {
+        match self.hot.find(name.set()) {
+            Some(slot) => self.hot.change(slot, id, true),
+            None => {
+                rows.put(Table::Cold, name.cold_key(), []);
+                self.sighted(name.set());
+            }
+        }
+    }
+
+    fn remove(&mut self, rows: &mut Rows, name: Name<'_>, id: EntityId) {
+        match self.hot.find(name.set()) {
+            Some(slot) => self.hot.change(slot, id, false),
+            None => rows.delete(Table::Cold, name.cold_key()),
+        }
+    }
+
+    /// Counts that a cold set was added to.
+    fn sighted(&mut self, set: &[u8]) {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(set);
+        let counter = &mut self.sightings[hash as usize % SIGHTINGS];
+        *counter = counter.saturating_add(1);
+        if usize::from(*counter) >= HOT_MIN {
+            self.batch.suspects.insert(SetKey(set.into()));
         }
     }
 
@@ -336,8 +330,16 @@ impl IndexWriter {
         rows: &mut Rows,
         last: Place,
     ) -> Result<(), Error> {
+        // Looked at before any is changed: the rows are sorted once for all of them.
+        let mut promoted = Vec::new();
         for set in std::mem::take(&mut self.batch.suspects) {
-            self.promote(store, rows, &set)?;
+            let members = self.members(store, rows, &set)?;
+            if members.len() >= HOT_MIN {
+                promoted.push((set, members));
+            }
+        }
+        for (set, members) in promoted {
+            self.promote(rows, &set, members);
         }
         if !self.batch.life.is_empty() {
             let life = postcard::to_allocvec(&self.batch.life).unwrap_or_default();
@@ -348,7 +350,7 @@ impl IndexWriter {
             );
         }
         self.write_checkpoint(rows, last);
-        let changes: Vec<HotChange> = self.batch.hot.iter().map(hot_change_row).collect();
+        let changes = self.hot.changes();
         if !changes.is_empty() {
             let row = postcard::to_allocvec(&changes).unwrap_or_default();
             self.log.insert(last, row.len() as u64);
@@ -366,31 +368,17 @@ impl IndexWriter {
             paths.add(path);
         }
         drop(paths);
-        for (set, members) in batch.hot {
-            self.apply_hot(&set, members.into_iter());
-        }
+        self.hot.publish();
     }
 
-    fn apply_hot(&mut self, set: &SetKey, members: impl Iterator<Item = (EntityId, bool)>) {
-        let bitmap = self.hot.entry(set.clone()).or_default();
-        let mut chunk_before = None;
-        for (id, there) in members {
-            if there {
-                bitmap.insert(id);
-            } else {
-                bitmap.remove(id);
-            }
-            let chunk = chunk_of(id);
-            if chunk_before != Some(chunk) {
-                self.dirty.insert((set.clone(), chunk));
-                chunk_before = Some(chunk);
-            }
-        }
-    }
-
-    /// Makes a set hot if it has enough members.
-    fn promote(&mut self, store: &Store, rows: &mut Rows, set: &SetKey) -> Result<(), Error> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(set);
+    /// The members of a cold set, with what the batch does to them.
+    fn members(
+        &mut self,
+        store: &Store,
+        rows: &mut Rows,
+        set: &SetKey,
+    ) -> Result<BTreeSet<EntityId>, Error> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&set.0[..]);
         self.sightings[hash as usize % SIGHTINGS] = 0;
         let snapshot = store.snapshot();
         let (table, prefix) = match set.read() {
@@ -414,23 +402,24 @@ impl IndexWriter {
             }
             None => {}
         });
-        if members.len() < HOT_MIN {
-            return Ok(());
-        }
-        if table == Table::Cold {
+        Ok(members)
+    }
+
+    /// Makes a set hot.
+    fn promote(&mut self, rows: &mut Rows, set: &SetKey, members: BTreeSet<EntityId>) {
+        if !matches!(set.read(), Some(SetName::Relation(..))) {
             for id in &members {
                 rows.delete(Table::Cold, cold_key(set, *id));
             }
         }
-        let members = members.into_iter().map(|id| (id, true)).collect();
-        self.batch.hot.insert(set.clone(), members);
-        Ok(())
+        let slot = self.hot.make(&set.0);
+        members.into_iter().for_each(|id| self.hot.change(slot, id, true));
     }
 
     /// Writes a part of the checkpoint, if one is under way or the log has grown long enough.
     fn write_checkpoint(&mut self, rows: &mut Rows, last: Place) {
         if self.checkpoint.is_none() && self.log_bytes >= LOG_BYTES_MAX {
-            let chunks = std::mem::take(&mut self.dirty);
+            let chunks = self.hot.take_dirty();
             // What this batch changes is not in the chunks yet, and stays in the log.
             let up_to = self.log.keys().next_back().copied().unwrap_or(last);
             self.checkpoint = Some(Checkpoint { chunks, up_to });
@@ -443,7 +432,7 @@ impl IndexWriter {
             && let Some((set, chunk)) = checkpoint.chunks.pop_first()
         {
             let key = KeyBytes::new(Table::Hot).raw(&set.0).u16(chunk);
-            let bitmap = self.hot.get(&set).and_then(|set| set.bitmap(chunk));
+            let bitmap = self.hot.published().get(&set).and_then(|set| set.bitmap(chunk));
             match bitmap {
                 Some(bitmap) => {
                     let mut row = Vec::with_capacity(bitmap.serialized_size());
@@ -490,18 +479,9 @@ fn edge_log_row(there: bool, from: Offset) -> Vec<u8> {
     row
 }
 
-fn hot_change_row((set, members): (&SetKey, &BTreeMap<EntityId, bool>)) -> HotChange {
-    let of = |there: bool| {
-        let ids = members.iter().filter(move |(_, is)| **is == there).map(|(id, _)| id.0);
-        let mut before = 0;
-        ids.map(|id| id - std::mem::replace(&mut before, id)).collect()
-    };
-    HotChange { set: set.0.clone(), added: of(true), removed: of(false) }
-}
-
-fn from_distances(distances: &[u32]) -> impl Iterator<Item = EntityId> + '_ {
-    distances.iter().scan(0_u32, |last, distance| {
-        *last = last.wrapping_add(*distance);
-        Some(EntityId(*last))
-    })
+fn log_term(rows: &mut Rows, offset: Offset, id: EntityId, set: &[u8], there: bool) {
+    if let Some(SetName::Term(path, form)) = SetName::read(set) {
+        let key = KeyBytes::new(Table::TermLog).u32(path.0).newest(offset).entity(id).raw(form);
+        rows.put(Table::TermLog, key, [u8::from(there)]);
+    }
 }
