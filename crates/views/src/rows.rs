@@ -20,20 +20,19 @@ const PAGE_ROWS: usize = 512;
 
 /// Rows at keys, as they are now.
 pub(crate) fn read(store: &Store, keys: &[Key]) -> Result<Vec<Change>, Error> {
+    let mut wanted: [(Vec<usize>, Vec<KeyBytes>); Family::ALL.len()] = Default::default();
+    for (place, key) in keys.iter().enumerate() {
+        let (table, key) = key_of(key);
+        let (places, keys) = &mut wanted[table.family() as usize];
+        places.push(place);
+        keys.push(key);
+    }
     let mut rows: Vec<Option<Bytes>> = vec![None; keys.len()];
-    for family in Family::ALL {
-        let (places, wanted): (Vec<usize>, Vec<KeyBytes>) = keys
-            .iter()
-            .enumerate()
-            .filter_map(|(place, key)| {
-                let (table, bytes) = key_of(key);
-                (table.family() == family).then_some((place, bytes))
-            })
-            .unzip();
-        if wanted.is_empty() {
+    for (family, (places, keys)) in Family::ALL.into_iter().zip(wanted) {
+        if keys.is_empty() {
             continue;
         }
-        for (place, row) in places.into_iter().zip(store.get_many(family, &wanted)?) {
+        for (place, row) in places.into_iter().zip(store.get_many(family, &keys)?) {
             rows[place] = row;
         }
     }
