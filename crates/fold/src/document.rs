@@ -23,7 +23,14 @@ pub fn uid_of(log: LogId, reference: &EntityRef) -> Uuid {
 }
 
 /// Puts uid and etag into a document and writes it; says whether the etag was its own.
-pub(crate) fn write(mut document: Value, uid: Uuid, content: &[u8; 32]) -> (Bytes, bool) {
+///
+/// `size` is how many bytes the document had without.
+pub(crate) fn write(
+    mut document: Value,
+    size: usize,
+    uid: Uuid,
+    content: &[u8; 32],
+) -> (Bytes, bool) {
     let mut own_etag = false;
     if let Some(metadata) = metadata_mut(&mut document) {
         own_etag = matches!(metadata.get("etag"), Some(Value::String(etag)) if !etag.is_empty());
@@ -32,7 +39,7 @@ pub(crate) fn write(mut document: Value, uid: Uuid, content: &[u8; 32]) -> (Byte
             metadata.insert("etag".into(), etag(content, &[], false).into());
         }
     }
-    (to_bytes(&document), own_etag)
+    (to_bytes(&document, size + 128), own_etag)
 }
 
 /// A document as it stands, with other faults shown as its status and another mark for orphans.
@@ -56,7 +63,7 @@ pub(crate) fn rewrite(
             root.insert("status".into(), json!({"items": status_items(faults)}));
         }
     }
-    to_bytes(&value)
+    to_bytes(&value, document.len() + 512)
 }
 
 fn mark_orphan(metadata: &mut Map<String, Value>, orphan: bool) {
@@ -101,7 +108,9 @@ fn metadata_mut(document: &mut Value) -> Option<&mut Map<String, Value>> {
     document.get_mut("metadata")?.as_object_mut()
 }
 
-fn to_bytes(document: &Value) -> Bytes {
-    // A value with string keys can always be written.
-    serde_json::to_vec(document).unwrap_or_default().into()
+fn to_bytes(document: &Value, size_hint: usize) -> Bytes {
+    let mut out = Vec::with_capacity(size_hint);
+    // A value with string keys can always be written, and memory takes it.
+    let _ = serde_json::to_writer(&mut out, document);
+    out.into()
 }

@@ -441,7 +441,7 @@ impl Document {
         let wants = wants_of(&value);
         let uid = under.log.map(|log| uid_of(log, &reference)).unwrap_or_default();
         let seal = Seal::new(salt, &content);
-        let (served, own_etag) = write(value, uid, &seal.hash);
+        let (served, own_etag) = write(value, raw.len(), uid, &seal.hash);
         Ok(Self {
             reference,
             uid,

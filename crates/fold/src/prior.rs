@@ -56,9 +56,14 @@ macro_rules! tables {
             /// The row's bytes; `None` where it is taken away.
             #[must_use]
             pub fn row(&self) -> Option<Vec<u8>> {
-                let mut out = Vec::new();
-                match self { $(Self::$table(_, row) => row.as_ref()?.encode(&mut out),)* }
-                Some(out)
+                match self {
+                    $(Self::$table(_, row) => {
+                        let row = row.as_ref()?;
+                        let mut out = Vec::with_capacity(row.size_hint());
+                        row.encode(&mut out);
+                        Some(out)
+                    })*
+                }
             }
 
             /// A row as it was read: what stands at a key.

@@ -44,6 +44,11 @@ pub enum RowError {
 pub(crate) trait Row: Sized {
     const TABLE: &'static str;
 
+    /// About how many bytes it has, and most often not more.
+    fn size_hint(&self) -> usize {
+        128
+    }
+
     fn encode(&self, out: &mut Vec<u8>);
 
     fn decode(bytes: &Bytes) -> Result<Self, RowError>;
@@ -95,6 +100,10 @@ Rules Counters Quarantined ScopeNameRow EntityRefRow }
 /// Rows that are shared behind a pointer.
 impl<T: Row> Row for Arc<T> {
     const TABLE: &'static str = T::TABLE;
+
+    fn size_hint(&self) -> usize {
+        (**self).size_hint()
+    }
 
     fn encode(&self, out: &mut Vec<u8>) {
         (**self).encode(out);
@@ -252,6 +261,10 @@ impl PartialEq for Memo {
 impl Row for Version {
     const TABLE: &'static str = "Version";
 
+    fn size_hint(&self) -> usize {
+        384 + self.document.len()
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         write(self, out);
         out.extend_from_slice(&self.document);
@@ -293,6 +306,10 @@ pub struct Standing {
 
 impl Row for Standing {
     const TABLE: &'static str = "Standing";
+
+    fn size_hint(&self) -> usize {
+        256 + self.document.len()
+    }
 
     fn encode(&self, out: &mut Vec<u8>) {
         write(self, out);
