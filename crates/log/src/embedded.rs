@@ -34,6 +34,9 @@ const FORMAT: u32 = 1;
 const FORMAT_KEY: &[u8] = b"\x00format";
 const ENTRIES: u8 = 1;
 
+/// What a row takes in a batch beside its value, in bytes, at the most.
+const ROW_BYTES: usize = 24;
+
 /// How the embedded log uses memory.
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedOptions {
@@ -116,7 +119,9 @@ impl EmbeddedLog {
 
     /// Writes a group and makes it durable.
     fn write(&self, first: Offset, frames: &[Bytes]) -> Result<(), Error> {
-        let mut batch = WriteBatch::default();
+        // A batch that grows is copied, and what it leaves behind has to be given back.
+        let bytes: usize = frames.iter().map(|frame| frame.len() + ROW_BYTES).sum();
+        let mut batch = WriteBatch::with_capacity_bytes(bytes + ROW_BYTES);
         for (offset, frame) in (first..).zip(frames) {
             let offset = if planted("log-swaps-writes") { offset ^ 1 } else { offset };
             batch.put(key(offset), frame);
