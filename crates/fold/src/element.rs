@@ -11,12 +11,28 @@ use crate::prior::Change;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element(pub Vec<u8>);
 
+/// Whether a row is an element.
+#[must_use]
+pub fn is_element(row: &Change) -> bool {
+    match row {
+        Change::Entity(_, Some(version)) => version.live,
+        Change::Aspect(_, Some(row)) => !row.value.is_empty(),
+        Change::Standing(_, row) => row.is_some(),
+        Change::Location(_, row) => row.is_some(),
+        _ => false,
+    }
+}
+
 /// The element that a row is; `None` for rows that are none, are taken away, or withdrawn.
 #[must_use]
 pub fn element_of(row: &Change) -> Option<Element> {
-    let mut out = Parts::default();
+    if !is_element(row) {
+        return None;
+    }
+    let mut out = Parts(Vec::with_capacity(256));
     match row {
-        Change::Entity(_, Some(version)) if version.live => {
+        Change::Entity(_, Some(version)) => {
+            out.0.reserve(version.document.len());
             out.part(b"entity").part(&version.content.salt.0);
             out.number(version.faults.len() as u32);
             for fault in &version.faults {
@@ -28,7 +44,7 @@ pub fn element_of(row: &Change) -> Option<Element> {
             out.part(b"claim").part(&claim.content.salt.0);
             out.number(scope.0).part(&claim.document);
         }
-        Change::Aspect((_, aspect, source), Some(row)) if !row.value.is_empty() => {
+        Change::Aspect((_, aspect, source), Some(row)) => {
             out.part(b"aspect").part(&row.salt.0).part(row.about.as_str().as_bytes());
             out.part(aspect.as_bytes()).part(source.as_str().as_bytes());
             out.part(row.value.as_bytes());
@@ -43,7 +59,6 @@ pub fn element_of(row: &Change) -> Option<Element> {
 }
 
 /// Bytes with their lengths before them, so that no two lists of parts give the same bytes.
-#[derive(Default)]
 struct Parts(Vec<u8>);
 
 impl Parts {

@@ -27,7 +27,7 @@ mod v1;
 use event::Unfit;
 
 pub use document::uid_of;
-pub use element::{Element, element_of};
+pub use element::{Element, element_of, is_element};
 pub use ids::{EntityId, RelationId, ScopeId};
 pub use needs::{Need, first_needs, second_needs};
 pub use prepare::{Act, Document, Prepared, Stamp, Under, prepare};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use event::{Entry, LogId, leaf_of_record, leaf_of_unreadable};
-use fold::{Change, Folded, Key, Need, Prepared, Prior, Step, Under, element_of};
+use fold::{Change, Folded, Key, Need, Prepared, Prior, Step, Under, element_of, is_element};
 use proof::{ElementHash, HistoryDigest, Link, StateDigest};
 use views::{Applied, Commit, Views};
 
@@ -86,7 +86,7 @@ pub(crate) fn fold_one(
     for change in changes {
         // An element that is replaced unseen would stay in the state digest for ever.
         assert!(
-            element_of(&change).is_none() || prior.knows(&change.key()),
+            !is_element(&change) || prior.knows(&change.key()),
             "a rule wrote {:?} without reading it",
             change.key()
         );
