@@ -17,8 +17,9 @@ pub struct Commit<'a> {
 }
 
 impl<'a> Commit<'a> {
-    pub(crate) fn new(views: &'a Views, writer: parking_lot::MutexGuard<'a, Writer>) -> Self {
-        Self { views, writer, rows: Rows::default() }
+    pub(crate) fn new(views: &'a Views, mut writer: parking_lot::MutexGuard<'a, Writer>) -> Self {
+        let rows = std::mem::take(&mut writer.rows);
+        Self { views, writer, rows }
     }
 
     /// Takes in a change of a record, with what stood there before.
@@ -70,9 +71,10 @@ impl<'a> Commit<'a> {
         let place = (applied.offset, step);
         writer.index.finish(self.views.store(), &mut self.rows, place)?;
         self.rows.put(Table::Applied, KeyBytes::new(Table::Applied), applied.to_bytes());
-        let batch = self.rows.into_batch(self.views.store());
+        let batch = self.rows.take_batch(self.views.store());
         self.views.store().write(batch)?;
         writer.index.publish();
+        writer.rows = self.rows;
         writer.applied = Some(applied.clone());
         if applied.step.is_none() {
             self.views.publish(writer, applied)?;

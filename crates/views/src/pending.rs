@@ -106,12 +106,13 @@ impl Rows {
         }
     }
 
-    pub(crate) fn into_batch(mut self, store: &Store) -> WriteBatch {
+    /// The batch of all rows, after which there are none.
+    pub(crate) fn take_batch(&mut self, store: &Store) -> WriteBatch {
         let count: usize = self.entries.iter().map(Vec::len).sum();
         let mut batch =
             WriteBatch::with_capacity_bytes(self.bytes.len() + count * FRAMING_BYTES + 4096);
         let sundry = store.column_family(Family::Sundry);
-        for (key, row) in &self.sundry {
+        for (key, row) in std::mem::take(&mut self.sundry) {
             match row {
                 Some(row) => batch.put_cf(sundry, key, row),
                 None => batch.delete_cf(sundry, key),
@@ -131,7 +132,9 @@ impl Rows {
                     None => batch.delete_cf(family, key),
                 }
             }
+            self.entries[of as usize].clear();
         }
+        self.bytes.clear();
         batch
     }
 }
@@ -164,7 +167,7 @@ mod tests {
         rows.put(Table::Cold, key(&format!("{long}2")), b"y");
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), 0).unwrap();
-        store.write(rows.into_batch(&store)).unwrap();
+        store.write(rows.take_batch(&store)).unwrap();
         let row = store.get(Table::Cold, &key(&format!("{long}2"))).unwrap();
         assert_eq!(row.as_deref(), Some(&b"y"[..]));
     }

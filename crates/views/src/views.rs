@@ -12,6 +12,7 @@ use crate::applied::Applied;
 use crate::commit::Commit;
 use crate::index::{self, IndexStats, IndexWriter};
 use crate::keys::{KeyBytes, Table};
+use crate::pending::Rows;
 use crate::reader::{Published, Reader};
 use crate::store::Store;
 use crate::{Error, check, rows};
@@ -52,6 +53,8 @@ pub struct Views {
 pub(crate) struct Writer {
     pub(crate) index: IndexWriter,
     pub(crate) applied: Option<Applied>,
+    /// No rows, but the memory for those of the next batch.
+    pub(crate) rows: Rows,
 }
 
 impl Views {
@@ -64,7 +67,7 @@ impl Views {
         let applied = store.get(Table::Applied, &KeyBytes::new(Table::Applied))?;
         let applied = applied.map(|row| Applied::read(&row)).transpose()?;
         let index = index::open(&store)?;
-        let writer = Writer { index, applied: applied.clone() };
+        let writer = Writer { index, applied: applied.clone(), rows: Rows::default() };
         let views = Self { store, writer: Mutex::new(writer), published: RwLock::default() };
         // A record that was folded in part is gone on with before anybody reads.
         if let Some(applied) = applied.filter(|applied| applied.step.is_none()) {
