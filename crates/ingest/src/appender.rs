@@ -71,6 +71,19 @@ impl Draft {
 /// they stand in the log, whatever number of threads append: those that wait at the same time are
 /// appended together, by one of them.
 pub struct Appender {
+    queue: Arc<Queue>,
+}
+
+/// Drafts that were handed in, and are durable once somebody has waited for them.
+#[derive(Clone)]
+pub(crate) struct Ticket {
+    queue: Arc<Queue>,
+    /// How many drafts of the source there are up to and with them.
+    end: u64,
+}
+
+/// The drafts of an appender.
+struct Queue {
     log: Arc<dyn Log>,
     clock: Clock,
     source: SourceName,
@@ -104,13 +117,14 @@ struct Group {
 impl Appender {
     /// A source's way into the log, in an epoch that no one else uses.
     pub(crate) fn new(log: Arc<dyn Log>, clock: Clock, source: SourceName, epoch: u64) -> Self {
-        Self { log, clock, source, epoch, state: Mutex::default(), changed: Condvar::new() }
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        Self { queue: Arc::new(Queue { log, clock, source, epoch, state, changed }) }
     }
 
     /// The source's name.
     #[must_use]
     pub fn source(&self) -> &SourceName {
-        &self.source
+        &self.queue.source
     }
 
     /// Appends drafts, in their order and together, and returns the offset of the last one once
@@ -119,12 +133,52 @@ impl Appender {
     /// # Errors
     /// When the log can't promise that they are durable.
     pub fn append(&self, drafts: Vec<Draft>) -> Result<Option<Offset>, EmitError> {
+        self.hand_in(drafts).map(|ticket| ticket.wait()).transpose()
+    }
+
+    /// Hands in drafts, which are appended in their order and together with others, when somebody
+    /// waits for them or for later ones.
+    pub(crate) fn hand_in(&self, drafts: Vec<Draft>) -> Option<Ticket> {
         if drafts.is_empty() {
-            return Ok(None);
+            return None;
         }
-        let mut state = self.state.lock();
+        let mut state = self.queue.state.lock();
         state.waiting.extend(drafts);
         let end = state.next + state.waiting.len() as u64;
+        Some(Ticket { queue: Arc::clone(&self.queue), end })
+    }
+
+    /// How many drafts were handed in that nobody has begun to append.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.state.lock().waiting.len()
+    }
+}
+
+impl Ticket {
+    /// Whether two are of the same drafts.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.queue, &other.queue) && self.end == other.end
+    }
+
+    /// Waits until the drafts are durable, and returns the offset of the last one or of a later
+    /// record.
+    ///
+    /// # Errors
+    /// When the log can't promise that they are durable.
+    pub(crate) fn wait(&self) -> Result<Offset, EmitError> {
+        self.queue.wait(self.end)
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ticket({} {})", self.queue.source, self.end)
+    }
+}
+
+impl Queue {
+    fn wait(&self, end: u64) -> Result<Offset, EmitError> {
+        let mut state = self.state.lock();
         while state.done < end {
             if let Some(error) = &state.failed {
                 return Err(error.clone());
@@ -141,7 +195,8 @@ impl Appender {
             let within = end.saturating_sub(group.from).saturating_sub(1);
             if end > group.from { group.first + within } else { group.first.saturating_sub(1) }
         });
-        Ok(last)
+        // Nothing is done without a group.
+        last.ok_or(EmitError::Stopped)
     }
 
     fn lead(&self, state: &mut MutexGuard<'_, State>) {

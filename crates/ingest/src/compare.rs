@@ -11,8 +11,9 @@ use event::{Event, Offset, Seal};
 use model::reference::EntityRef;
 use uuid::Uuid;
 
+use crate::appender::Ticket;
 use crate::verdict::{Accepted, Verdict, fingerprint};
-use crate::{Appender, Draft, Ingest, KnownError, KnownScope};
+use crate::{Appender, Draft, Ingest, KnownError, KnownScope, Pending};
 
 /// Documents that are looked up together.
 const CHUNK: usize = 256;
@@ -27,9 +28,11 @@ pub(crate) struct How<'a> {
     pub(crate) author: Option<&'a str>,
 }
 
-/// A snapshot whose records are appended, and not yet known to be taken by the fold.
+/// A snapshot whose records are appended or handed in, and not yet known to be taken by the fold.
 #[derive(Debug)]
 pub(crate) struct Taken {
+    /// Its last records, where they wait to be appended.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) outcome: Outcome,
     pub(crate) scope: ScopeName,
     /// The snapshot, where anything was appended for it.
@@ -86,9 +89,20 @@ impl Ingest {
     }
 
     /// Waits until a snapshot is folded, and sees whether the fold took it.
-    pub(crate) fn confirm(&self, taken: Taken) -> Result<Outcome, EmitError> {
+    pub(crate) fn confirm(&self, mut taken: Taken) -> Result<Outcome, EmitError> {
+        if let Some(ticket) = &taken.ticket {
+            taken.outcome.last = Some(ticket.wait()?);
+        }
         if let Some(last) = taken.outcome.last {
             self.wait(last)?;
+        }
+        if let Some(ticket) = &taken.ticket {
+            let is_last =
+                |last: &Pending| matches!(last, Pending::HandedIn(last) if last.is(ticket));
+            let mut pending = self.pending.lock();
+            if pending.get(&taken.scope).is_some_and(is_last) {
+                pending.remove(&taken.scope);
+            }
         }
         if let Some(snapshot) = taken.snapshot {
             let scope = self.known.scope(&taken.scope).map_err(unknown)?;
@@ -101,7 +115,7 @@ impl Ingest {
     }
 
     pub(crate) fn note_pending(&self, scope: &ScopeName, last: Offset) {
-        self.pending.lock().insert(scope.clone(), last);
+        self.pending.lock().insert(scope.clone(), Pending::Appended(last));
     }
 }
 
@@ -312,6 +326,20 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
+    /// Hands in the last drafts, and leaves it to whoever confirms the snapshot to wait for them:
+    /// so many small snapshots share one sync of the log.
+    fn hand_in(&mut self) -> Result<Option<Ticket>, EmitError> {
+        if self.appender.waiting() >= DRAFTS_MAX {
+            self.flush()?;
+        }
+        let ticket = self.appender.hand_in(std::mem::take(&mut self.drafts));
+        if let Some(ticket) = &ticket {
+            let pending = Pending::HandedIn(ticket.clone());
+            self.ingest.pending.lock().insert(self.scope.clone(), pending);
+        }
+        Ok(ticket)
+    }
+
     fn end(mut self) -> Result<Taken, EmitError> {
         let (references, items) = self.missing()?;
         let gone = references.len() as u64;
@@ -342,9 +370,9 @@ impl<'a> Comparison<'a> {
         if says {
             self.verify()?;
         }
-        self.flush()?;
+        let ticket = self.hand_in()?;
         let snapshot = says.then_some(self.snapshot);
-        Ok(Taken { outcome: self.outcome, scope: self.scope.clone(), snapshot })
+        Ok(Taken { ticket, outcome: self.outcome, scope: self.scope.clone(), snapshot })
     }
 
     /// What is known of the scope and was not shown.

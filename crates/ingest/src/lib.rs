@@ -36,6 +36,7 @@ use model::kinds::Kinds;
 use model::validate::Validator;
 use parking_lot::{Condvar, Mutex};
 
+use appender::Ticket;
 pub use appender::{Appender, Draft};
 pub use boot::{Boot, BootError, boot};
 pub use changes::ChangeItem;
@@ -83,6 +84,13 @@ impl Default for Options {
     }
 }
 
+/// What a node said last of a scope, and has not seen folded.
+#[derive(Clone, Debug)]
+enum Pending {
+    Appended(Offset),
+    HandedIn(Ticket),
+}
+
 /// One node's way to the log.
 pub struct Ingest {
     log: Arc<dyn Log>,
@@ -91,7 +99,7 @@ pub struct Ingest {
     judge: Judge,
     options: Options,
     /// The last record of each scope that this node appended and had not seen folded.
-    pending: Mutex<BTreeMap<ScopeName, Offset>>,
+    pending: Mutex<BTreeMap<ScopeName, Pending>>,
     /// Scopes that are being compared, each by one at a time.
     busy: Mutex<BTreeSet<ScopeName>>,
     freed: Condvar,
@@ -135,11 +143,17 @@ impl Ingest {
 
     /// Waits until what this node appended for a scope is folded, so that a comparison sees it.
     fn settle(&self, scope: &ScopeName) -> Result<(), EmitError> {
-        let waits_for = self.pending.lock().get(scope).copied();
-        if let Some(offset) = waits_for {
-            self.wait(offset)?;
-            self.pending.lock().retain(|_, pending| *pending > offset);
-        }
+        let waits_for = self.pending.lock().get(scope).cloned();
+        let offset = match waits_for {
+            None => return Ok(()),
+            Some(Pending::Appended(offset)) => offset,
+            Some(Pending::HandedIn(ticket)) => ticket.wait()?,
+        };
+        self.wait(offset)?;
+        self.pending.lock().retain(|other, pending| match pending {
+            Pending::Appended(appended) => *appended > offset,
+            Pending::HandedIn(_) => other != scope,
+        });
         Ok(())
     }
 

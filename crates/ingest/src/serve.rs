@@ -107,7 +107,7 @@ impl Ingest {
         if let Some(last) = outcome.last {
             scopes.iter().for_each(|scope| self.note_pending(scope, last));
         }
-        Ok(Taken { outcome, scope: whole, snapshot: None })
+        Ok(Taken { ticket: None, outcome, scope: whole, snapshot: None })
     }
 
     fn status(&self, appender: &Appender, status: Status) {
