@@ -12,6 +12,7 @@
 //! - integers beyond ±2^53 keep the digits that JavaScript would lose.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::{Number, Value};
@@ -262,6 +263,9 @@ fn walk(value: &Value, path: &mut String, visit: &mut impl FnMut(&str, &Value, b
         return;
     }
     match value {
+        // What stands deeper has longer paths still. A key may be as long as a document, and one
+        // path for each of many values behind it would be more than memory holds.
+        Value::Array(_) | Value::Object(_) if js::is_longer_than(path, PATH_UNITS_MAX) => {}
         Value::Array(items) => {
             for item in items {
                 match item {
@@ -398,30 +402,50 @@ fn folded_hash(bytes: &[u8]) -> u64 {
 
 /// The thorough check, for documents in which keys are alike.
 fn keys_differ_in_more_than_case(document: &Value) -> Result<(), IndexProblem> {
+    // Hashes tell which keys are alike, so that not all of them have to be kept.
+    let mut hashes: Vec<(u64, u64)> = Vec::with_capacity(64);
+    each_key(document, &mut |written, folded, _| {
+        hashes.push((hash(0, folded.as_bytes()), hash(0, written.as_bytes())));
+    });
+    hashes.sort_unstable();
+    hashes.dedup();
+    let alike = hashes.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0);
+    let alike: BTreeSet<u64> = alike.take(CLASHES_MAX).collect();
+    if alike.is_empty() {
+        return Ok(());
+    }
     let mut text = String::with_capacity(4096);
     let mut keys: Vec<Key> = Vec::with_capacity(64);
-    let mut add = |path: &str, item: Option<&str>| {
-        let start = text.len();
-        text.push_str(path);
-        if let Some(item) = item {
-            text.push('.');
-            text.push_str(item);
-        }
-        let written = start..text.len();
-        let folded = js::lower(&text[written.clone()]).into_owned();
-        text.push_str(&folded);
-        let folded = written.end..text.len();
-        let hash = hash(0, &text.as_bytes()[folded.clone()]);
-        keys.push(Key { hash, folded, written, is_item: item.is_some() });
-    };
-    walk(document, &mut String::with_capacity(128), &mut |path, value, array_item| {
-        add(path, None);
-        if array_item {
-            add(path, value.as_str());
+    each_key(document, &mut |written, folded, is_item| {
+        let hash = hash(0, folded.as_bytes());
+        if alike.contains(&hash) {
+            let start = text.len();
+            text.push_str(written);
+            let written = start..text.len();
+            text.push_str(folded);
+            keys.push(Key { hash, folded: written.end..text.len(), written, is_item });
         }
     });
-    KEYS_ADDED.iter().for_each(|key| add(key, None));
     differ_in_more_than_case(&text, keys)
+}
+
+/// So many keys that are alike are looked at in a document that is refused for one of them.
+const CLASHES_MAX: usize = 100;
+
+/// Hands out every key of the index: as it is written, folded, and whether it is `path.item`.
+fn each_key(document: &Value, visit: &mut impl FnMut(&str, &str, bool)) {
+    let mut key = String::with_capacity(128);
+    walk(document, &mut String::with_capacity(128), &mut |path, value, array_item| {
+        visit(path, &js::lower(path), false);
+        if array_item {
+            key.clear();
+            key.push_str(path);
+            key.push('.');
+            key.push_str(value.as_str().unwrap_or_default());
+            visit(&key, &js::lower(&key), true);
+        }
+    });
+    KEYS_ADDED.iter().for_each(|key| visit(key, key, false));
 }
 
 fn differ_in_more_than_case(text: &str, mut keys: Vec<Key>) -> Result<(), IndexProblem> {
@@ -436,8 +460,9 @@ fn differ_in_more_than_case(text: &str, mut keys: Vec<Key>) -> Result<(), IndexP
     for group in keys.chunk_by(|a, b| a.hash == b.hash && folded(a) == folded(b)) {
         let first_item = group.iter().find(|key| key.is_item);
         let mut spellings: Vec<&Key> = Vec::new();
+        let mut seen = BTreeSet::new();
         for key in group.iter().filter(|key| !key.is_item).chain(first_item) {
-            if spellings.iter().all(|known| written(known) != written(key)) {
+            if seen.insert(written(key)) {
                 spellings.push(key);
             }
         }
@@ -561,6 +586,31 @@ mod tests {
         ] {
             assert_eq!(value(&format!("spec.{path}")), Some(units), "{path}");
         }
+    }
+
+    #[test]
+    fn what_stands_behind_a_long_key_is_passed_over() {
+        // One path for each of the values would be 10 GB.
+        let (key, values) = ("é".repeat(50_000), vec![json!("a"); 100_000]);
+        let document = json!({"metadata": {"name": "a"}, "spec": {key: values, "b": 1}});
+        let found = terms(&document);
+        assert!(found.iter().any(|term| term.path == "spec.b"));
+        assert!(found.iter().all(|term| term.path.len() <= 200));
+        assert_eq!(super::check(&document), Ok(()));
+    }
+
+    #[test]
+    fn many_keys_that_are_alike_are_refused_soon() {
+        let spelled = |number: usize| -> String {
+            let letters = "abcdefghijklmnop".char_indices();
+            let upper = |(at, c): (usize, char)| {
+                if number >> at & 1 == 1 { c.to_ascii_uppercase() } else { c }
+            };
+            letters.map(upper).collect()
+        };
+        let keys = (0..1 << 16).map(|number| (spelled(number), json!(1)));
+        let document = json!({"spec": keys.collect::<serde_json::Map<_, _>>()});
+        assert!(matches!(super::check(&document), Err(IndexProblem::Case { .. })));
     }
 
     #[test]
