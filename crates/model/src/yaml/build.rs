@@ -18,12 +18,15 @@ pub(super) type Located = (Marker, SyntaxProblem);
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     nodes: usize,
+    copied_nodes: usize,
     copied_bytes: usize,
 }
 
 impl Budget {
     pub(super) fn is_used_up(&self, limits: &Limits) -> bool {
-        self.nodes > limits.nodes_max || self.copied_bytes > limits.copied_bytes_max
+        self.nodes > limits.nodes_max
+            || self.copied_nodes > limits.copied_nodes_max
+            || self.copied_bytes > limits.copied_bytes_max
     }
 }
 
@@ -180,14 +183,14 @@ impl<'b> Builder<'b> {
     ) -> Result<(), Located> {
         supported(tag, &["binary", "timestamp", "merge"], at)?;
         let size = Size::scalar(text);
-        self.spend(1, 0, at)?;
+        self.spend(1, at)?;
         if let Some(Frame { collection: Collection::Key(key), .. }) = self.stack.last_mut() {
             key.push(Part::scalar(text, style));
             return anchor_in_key(anchor, at);
         }
         let scalar = resolve(text, style, tag);
         if anchor != 0 {
-            self.spend(size.nodes, size.bytes, at)?;
+            self.spend_copy(size, at)?;
             let value = scalar.clone().into_value();
             self.anchors.insert(anchor, Anchored { value, size });
         }
@@ -209,7 +212,7 @@ impl<'b> Builder<'b> {
         if matches!(collection, Collection::Key(_)) {
             anchor_in_key(anchor, at)?;
         }
-        self.spend(1, 0, at)?;
+        self.spend(1, at)?;
         let place = self.place().inside(self.text, style, at);
         let size = Size { nodes: 1, bytes: 0, depth: 1 };
         self.stack.push(Frame { collection, place, anchor, size });
@@ -228,7 +231,7 @@ impl<'b> Builder<'b> {
             Collection::Key(key) => return self.close_key(key, at),
         };
         if frame.anchor != 0 {
-            self.spend(frame.size.nodes, frame.size.bytes, at)?;
+            self.spend_copy(frame.size, at)?;
             let anchored = Anchored { value: value.clone(), size: frame.size };
             self.anchors.insert(frame.anchor, anchored);
         }
@@ -238,6 +241,8 @@ impl<'b> Builder<'b> {
 
     fn close_key(&mut self, key: KeyCollection, at: Marker) -> Result<(), Located> {
         let part = key.finish();
+        // Each collection around it writes it down anew, indented further.
+        self.spend_copy(Size { nodes: 0, bytes: part.len(), depth: 0 }, at)?;
         if let Some(Frame { collection: Collection::Key(parent), .. }) = self.stack.last_mut() {
             parent.push(part);
             return Ok(());
@@ -255,7 +260,7 @@ impl<'b> Builder<'b> {
             return Err((at, SyntaxProblem::RecursiveAlias));
         };
         let size = anchored.size;
-        self.spend(size.nodes, size.bytes, at)?;
+        self.spend_copy(size, at)?;
         self.check_depth(self.stack.len() + size.depth, at)?;
         // Within the budget now, so the copy is bounded.
         let value = self.anchors.get(&id).map(|anchored| anchored.value.clone());
@@ -327,13 +332,24 @@ impl<'b> Builder<'b> {
         }
     }
 
-    fn spend(&mut self, nodes: usize, copied_bytes: usize, at: Marker) -> Result<(), Located> {
-        let Limits { nodes_max, copied_bytes_max, .. } = *self.limits;
-        let too_much = |what, max| Err((at, SyntaxProblem::TooMuch { what, max }));
+    fn spend(&mut self, nodes: usize, at: Marker) -> Result<(), Located> {
+        let max = self.limits.nodes_max;
         self.budget.nodes = self.budget.nodes.saturating_add(nodes);
-        self.budget.copied_bytes = self.budget.copied_bytes.saturating_add(copied_bytes);
-        if self.budget.nodes > nodes_max {
-            return too_much("values", nodes_max);
+        if self.budget.nodes > max {
+            return Err((at, SyntaxProblem::TooMuch { what: "values", max }));
+        }
+        Ok(())
+    }
+
+    /// Spends what a copy takes, before it is made.
+    fn spend_copy(&mut self, size: Size, at: Marker) -> Result<(), Located> {
+        let Limits { copied_nodes_max, copied_bytes_max, .. } = *self.limits;
+        let too_much = |what, max| Err((at, SyntaxProblem::TooMuch { what, max }));
+        self.spend(size.nodes, at)?;
+        self.budget.copied_nodes = self.budget.copied_nodes.saturating_add(size.nodes);
+        self.budget.copied_bytes = self.budget.copied_bytes.saturating_add(size.bytes);
+        if self.budget.copied_nodes > copied_nodes_max {
+            return too_much("values copied by aliases", copied_nodes_max);
         }
         if self.budget.copied_bytes > copied_bytes_max {
             return too_much("bytes copied by aliases", copied_bytes_max);

@@ -33,6 +33,11 @@ impl Part {
         Self { text, is_collection: false }
     }
 
+    /// How long it is, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The whole key.
     pub(super) fn into_text(self) -> String {
         self.text

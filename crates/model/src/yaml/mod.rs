@@ -32,19 +32,22 @@ pub struct Limits {
     pub depth_max: usize,
     /// Values of a file: scalars, arrays, objects, and what aliases and anchors copy.
     pub nodes_max: usize,
-    /// Bytes of text that aliases and anchors may copy in a file.
+    /// Values among them that aliases and anchors copy: a few bytes of a file may be many of these.
+    pub copied_nodes_max: usize,
+    /// Bytes of text that aliases and anchors may copy in a file, and collections in keys.
     pub copied_bytes_max: usize,
 }
 
 impl Default for Limits {
-    /// 16 MiB, 100,000 documents, [`crate::document::DEPTH_MAX`] levels, 2,000,000 values, and as
-    /// many bytes again through aliases.
+    /// 16 MiB, 100,000 documents, [`crate::document::DEPTH_MAX`] levels, 2,000,000 values, of which
+    /// 200,000 through aliases, and as many bytes again through aliases.
     fn default() -> Self {
         Self {
             bytes_max: 16 << 20,
             documents_max: 100_000,
             depth_max: crate::document::DEPTH_MAX,
             nodes_max: 2_000_000,
+            copied_nodes_max: 200_000,
             copied_bytes_max: 16 << 20,
         }
     }

@@ -156,6 +156,7 @@ fn limits_end_reading() {
         documents_max: 2,
         depth_max: 3,
         nodes_max: 20,
+        copied_nodes_max: 8,
         copied_bytes_max: 10,
     };
     let check = |text: &str, expected: &Expect| check_with(text.as_bytes(), &small, expected);
@@ -191,6 +192,18 @@ fn limits_end_reading() {
         "[1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3]\n---\nlost\n",
         &expect![[r#"
         0 line 1, column 40: more than 20 values
+    "#]],
+    );
+    check(
+        "[&a 1, *a, *a, *a, *a, *a, *a, *a, *a]\n",
+        &expect![[r#"
+        0 line 1, column 36: more than 8 values copied by aliases
+    "#]],
+    );
+    check(
+        "? [[12345678]]\n: 1\n",
+        &expect![[r#"
+        0 line 1, column 13: more than 10 bytes copied by aliases
     "#]],
     );
     check(
