@@ -35,6 +35,33 @@ pub enum Need {
     },
 }
 
+/// What a rule has to see before it can go on. One that needs many rows names them together:
+/// whoever folds fetches them and asks again, and asking again row by row would take quadratic time.
+#[derive(Debug, Default)]
+pub(crate) struct Needs(Vec<Need>);
+
+impl From<Need> for Needs {
+    fn from(need: Need) -> Self {
+        Self(vec![need])
+    }
+}
+
+impl Needs {
+    /// What was found, or else what is needed for it, which is noted.
+    pub(crate) fn note<T>(&mut self, found: Result<T, Self>) -> Option<T> {
+        found.map_err(|needs| self.0.extend(needs.0)).ok()
+    }
+
+    /// Goes on if nothing is needed.
+    pub(crate) fn met(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Need> {
+        self.0
+    }
+}
+
 /// The rows that a record names itself, for reading those of a whole batch at once: the first
 /// round. What is left over, the fold asks for record by record.
 pub fn first_needs(record: &Prepared, mut need: impl FnMut(Key)) {

@@ -457,6 +457,9 @@ impl Document {
     }
 }
 
+/// The longest target that can be wanted, in bytes.
+const WANT_BYTES_MAX: usize = 4096;
+
 /// The targets that a Location entity wants read, sorted, each once.
 pub(crate) fn wants_of(document: &Value) -> Vec<Want> {
     let view = model::document::Document::new(document);
@@ -472,18 +475,24 @@ pub(crate) fn wants_of(document: &Value) -> Vec<Want> {
         return Vec::new();
     };
     let kind = spec.get("type").and_then(Value::as_str).unwrap_or(&base.kind);
+    // What is longer can't be read, nor anything beside it; and joining the one to each of many
+    // others would take long.
+    if base.target.len() > WANT_BYTES_MAX || kind.len() > WANT_BYTES_MAX {
+        return Vec::new();
+    }
     let optional = spec.get("presence").and_then(Value::as_str) == Some("optional");
     let one = spec.get("target").into_iter();
     let many = spec.get("targets").and_then(Value::as_array).into_iter().flatten();
     let mut wants: Vec<Want> = one
         .chain(many)
         .filter_map(Value::as_str)
+        .filter(|target| target.len() <= WANT_BYTES_MAX)
         .map(|target| {
             let target =
                 model::location::resolve_target(&base, kind, target, model::location::GITHUB_HOSTS);
             Want { target: format!("{kind}:{target}").into(), optional }
         })
-        .filter(|want| want.target.len() <= 4096 && !want.target.contains('\0'))
+        .filter(|want| want.target.len() <= WANT_BYTES_MAX && !want.target.contains('\0'))
         .collect();
     wants.sort_unstable();
     wants.dedup_by(|a, b| a.target == b.target);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use event::vocabulary::About;
 use model::reference::EntityRef;
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::{Activity, Subject};
 
@@ -19,7 +19,7 @@ pub(super) fn fold(
     activity: &str,
     key: &str,
     value: &str,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let seen = (cx.stamp().source.clone(), Box::from(key));
     if cx.prior.activity_key(&seen)?.is_some() {
         return Ok(());

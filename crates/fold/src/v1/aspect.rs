@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::reference::EntityRef;
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::Aspect;
 
@@ -16,7 +16,7 @@ pub(super) fn fold(
     reference: &EntityRef,
     aspect: &str,
     value: &str,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let id = cx.name(reference)?;
     let stamp = cx.stamp();
     let key = (id, Box::from(aspect), stamp.source.clone());

@@ -14,7 +14,7 @@ use model::relations::Assertion;
 
 use crate::document::{rewrite, uid_of};
 use crate::ids::{EntityId, ScopeId};
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prepare::{Document, Want, wants_of};
 use crate::prior::Change;
 use crate::rows::{
@@ -53,13 +53,17 @@ impl<'a> Shown<'a> {
 }
 
 /// What a scope says of an entity.
-pub(super) fn known(cx: &Context<'_>, scope: ScopeId, id: EntityId) -> Result<Option<Claim>, Need> {
+pub(super) fn known(
+    cx: &Context<'_>,
+    scope: ScopeId,
+    id: EntityId,
+) -> Result<Option<Claim>, Needs> {
     let fresh = cx.is_new(id) || scope.0 >= cx.prior.counters().scopes;
     if fresh { Ok(None) } else { Ok(cx.prior.claim(&(scope, id))?.copied()) }
 }
 
 /// An entity's current version, if it exists.
-pub(super) fn current(cx: &Context<'_>, id: EntityId) -> Result<Option<Arc<Version>>, Need> {
+pub(super) fn current(cx: &Context<'_>, id: EntityId) -> Result<Option<Arc<Version>>, Needs> {
     Ok(cx.version(id)?.filter(|version| version.live))
 }
 
@@ -70,7 +74,7 @@ pub(super) fn show(
     scope: ScopeId,
     since: Offset,
     shown: Shown<'_>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let before = cx.version(id)?;
     let holds = match &before {
         Some(now) if now.live && !now.orphan => now.holder == scope,
@@ -97,7 +101,7 @@ pub(super) fn put_standing(
     cx: &mut Context<'_>,
     key: (EntityId, Offset, ScopeId),
     row: Option<Standing>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let before = cx.prior.standing(&key)?;
     if before.is_some() || row.is_some() {
         cx.put(Change::Standing(key, row.map(Arc::new)));
@@ -106,7 +110,7 @@ pub(super) fn put_standing(
 }
 
 /// A scope's claim goes, with whatever it said.
-pub(super) fn forget(cx: &mut Context<'_>, scope: &mut Scope, id: EntityId) -> Result<(), Need> {
+pub(super) fn forget(cx: &mut Context<'_>, scope: &mut Scope, id: EntityId) -> Result<(), Needs> {
     let Some(claim) = known(cx, scope.id, id)? else {
         return Ok(());
     };
@@ -135,7 +139,7 @@ fn take_over(
     scope: ScopeId,
     since: Offset,
     standing: &Standing,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     put_standing(cx, (id, since, scope), None)?;
     let document = serde_json::from_slice(&standing.document).unwrap_or_default();
     // A document that no longer asserts under today's policy what it could not then is shown
@@ -172,7 +176,7 @@ fn hold(
     since: Offset,
     shown: Shown<'_>,
     own_faults: &[EntityFault],
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let live_before = before.filter(|now| now.live);
     let edges = edges(cx, shown.assertions, live_before.map_or(&[], |now| &now.edges))?;
     // Faults of the claim's own document went with the document; those of targets stay.
@@ -229,7 +233,7 @@ fn hold(
     Ok(())
 }
 
-fn put_uid(cx: &mut Context<'_>, id: EntityId) -> Result<(), Need> {
+fn put_uid(cx: &mut Context<'_>, id: EntityId) -> Result<(), Needs> {
     let Some(log) = cx.prior.log() else {
         return Ok(());
     };
@@ -252,12 +256,19 @@ fn edges(
     cx: &mut Context<'_>,
     assertions: &[Assertion],
     before: &[Edge],
-) -> Result<Vec<Edge>, Need> {
+) -> Result<Vec<Edge>, Needs> {
     let relations = &cx.policy().relations;
+    let known = |assertion: &Assertion| {
+        relations.id(assertion.relation.as_str(), assertion.inverse.as_str())
+    };
+    let mut needs = Needs::default();
+    for assertion in assertions.iter().filter(|assertion| known(assertion).is_some()) {
+        needs.note(cx.find(&assertion.target));
+    }
+    needs.met()?;
     let mut edges = Vec::with_capacity(assertions.len());
     for assertion in assertions {
-        let (relation, inverse) = (assertion.relation.as_str(), assertion.inverse.as_str());
-        let Some(relation) = relations.id(relation, inverse) else {
+        let Some(relation) = known(assertion) else {
             continue;
         };
         let target = cx.name(&assertion.target)?;
@@ -270,16 +281,16 @@ fn edges(
     Ok(edges)
 }
 
-/// The targets that a Location entity wants read, where they differ.
+/// The targets that a Location entity wants read, where they differ. Both are sorted by target.
 fn want(cx: &mut Context<'_>, id: EntityId, before: Option<&Version>, after: &[Want]) {
     let before = before.map_or_else(Vec::new, wants_before);
     for want in &before {
-        if !after.iter().any(|kept| kept.target == want.target) {
+        if after.binary_search_by(|kept| kept.target.cmp(&want.target)).is_err() {
             cx.put(Change::Wanted((want.target.clone(), Wanter::Entity(id)), None));
         }
     }
     for want in after {
-        if !before.contains(want) {
+        if before.binary_search(want).is_err() {
             let row = Wanted { optional: want.optional };
             cx.put(Change::Wanted((want.target.clone(), Wanter::Entity(id)), Some(row)));
         }
@@ -302,7 +313,7 @@ pub(super) fn withdraw(
     cx: &mut Context<'_>,
     id: EntityId,
     orphans: Option<Orphans>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let Some(now) = current(cx, id)? else {
         return Ok(());
     };
@@ -330,7 +341,7 @@ pub(super) fn show_fault(
     cx: &mut Context<'_>,
     id: EntityId,
     fault: EntityFault,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let Some(now) = current(cx, id)? else {
         return Ok(());
     };
@@ -352,7 +363,7 @@ pub(super) fn clear_fault(
     id: EntityId,
     scope: ScopeId,
     item: Option<&Item>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let Some(now) = current(cx, id)? else {
         return Ok(());
     };

@@ -2,7 +2,7 @@
 
 use event::vocabulary::{ConnectorState, ScopeName};
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::rows::Condition;
 
 use super::context::Context;
@@ -13,7 +13,7 @@ pub(super) fn changed(
     scope: Option<&ScopeName>,
     why: Option<&str>,
     withdrawals: Option<u64>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let recorded = cx.stamp().recorded;
     let condition = Condition { state, why: why.map(Into::into), withdrawals, recorded };
     match scope {

@@ -8,7 +8,7 @@ use event::{Offset, Seal, Timestamp};
 use model::reference::EntityRef;
 
 use crate::ids::{EntityId, ScopeId};
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prepare::{Prepared, Stamp, Under};
 use crate::prior::{Change, Prior};
 use crate::rows::{Cause, Counters, EntityFault, Policy, Scope, Source, Version};
@@ -104,7 +104,7 @@ impl<'a> Context<'a> {
     }
 
     /// The number of a reference, given now if it was never mentioned before.
-    pub(super) fn name(&mut self, reference: &EntityRef) -> Result<EntityId, Need> {
+    pub(super) fn name(&mut self, reference: &EntityRef) -> Result<EntityId, Needs> {
         if let Some(id) = self.find(reference)? {
             return Ok(id);
         }
@@ -117,7 +117,7 @@ impl<'a> Context<'a> {
     }
 
     /// The number of a reference, if it was ever mentioned.
-    pub(super) fn find(&self, reference: &EntityRef) -> Result<Option<EntityId>, Need> {
+    pub(super) fn find(&self, reference: &EntityRef) -> Result<Option<EntityId>, Needs> {
         if let Some(id) = self.named.get(reference) {
             return Ok(Some(*id));
         }
@@ -125,7 +125,7 @@ impl<'a> Context<'a> {
     }
 
     /// The reference of a number.
-    pub(super) fn reference(&self, id: EntityId) -> Result<Option<EntityRef>, Need> {
+    pub(super) fn reference(&self, id: EntityId) -> Result<Option<EntityRef>, Needs> {
         if let Some((reference, _)) = self.named.iter().find(|(_, named)| **named == id) {
             return Ok(Some(reference.clone()));
         }
@@ -138,7 +138,7 @@ impl<'a> Context<'a> {
     }
 
     /// An entity's current version, live or not.
-    pub(super) fn version(&self, id: EntityId) -> Result<Option<Arc<Version>>, Need> {
+    pub(super) fn version(&self, id: EntityId) -> Result<Option<Arc<Version>>, Needs> {
         match self.versions.get(&id) {
             Some(version) => Ok(Some(Arc::clone(version))),
             None if self.is_new(id) => Ok(None),
@@ -159,7 +159,7 @@ impl<'a> Context<'a> {
         &mut self,
         name: &ScopeName,
         snapshot: Option<SnapshotMark>,
-    ) -> Result<Option<Scope>, Need> {
+    ) -> Result<Option<Scope>, Needs> {
         let known = self.prior.scope(name)?.map(|scope| Scope::clone(scope));
         let version = known.as_ref().map_or(0, |scope| scope.version);
         let open = known.as_ref().and_then(|scope| scope.snapshot);

@@ -3,7 +3,7 @@
 use event::vocabulary::{ScopeName, SnapshotMark};
 use model::reference::EntityRef;
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::Item;
 
@@ -16,7 +16,7 @@ pub(super) fn fold(
     snapshot: Option<SnapshotMark>,
     reference: Option<&EntityRef>,
     item: Option<&str>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let Some(mut scope) = cx.enter(name, snapshot)? else {
         return Ok(());
     };

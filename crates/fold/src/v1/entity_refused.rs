@@ -6,7 +6,7 @@ use event::vocabulary::{Fault, ScopeName, SnapshotMark};
 use model::reference::EntityRef;
 
 use crate::ids::EntityId;
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::{Claim, Item, Refusal, Scope};
 
@@ -27,7 +27,7 @@ pub(super) fn fold(
     name: &ScopeName,
     snapshot: Option<SnapshotMark>,
     refused: Refused<'_>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let Some(mut scope) = cx.enter(name, snapshot)? else {
         return Ok(());
     };
@@ -48,7 +48,7 @@ fn refuse_entity(
     scope: &mut Scope,
     id: EntityId,
     refused: Refused<'_>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let known = claims::known(cx, scope.id, id)?;
     if known.is_none() {
         scope.claims += 1;
@@ -77,7 +77,7 @@ fn refuse_item(
     item: &str,
     about: Option<EntityId>,
     refused: Refused<'_>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let key = Item::Unnamed(item.into());
     let before = cx.prior.refusal(&(scope.id, key.clone()))?;
     if let Some(before) = before.and_then(|refusal| refusal.about)

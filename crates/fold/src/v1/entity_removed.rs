@@ -6,14 +6,14 @@ use std::sync::Arc;
 use model::reference::EntityRef;
 
 use crate::ids::{EntityId, ScopeId};
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::{Item, Scope};
 
 use super::claims;
 use super::context::Context;
 
-pub(super) fn fold(cx: &mut Context<'_>, reference: &EntityRef) -> Result<(), Need> {
+pub(super) fn fold(cx: &mut Context<'_>, reference: &EntityRef) -> Result<(), Needs> {
     let Some(id) = cx.find(reference)? else {
         return Ok(());
     };
@@ -32,7 +32,7 @@ pub(super) fn fold(cx: &mut Context<'_>, reference: &EntityRef) -> Result<(), Ne
 
 /// Takes a scope's claim away. The scope has a new version, so that a snapshot that was compared
 /// while the claim stood is not taken.
-fn drop_claim(cx: &mut Context<'_>, id: EntityId, scope: ScopeId) -> Result<(), Need> {
+fn drop_claim(cx: &mut Context<'_>, id: EntityId, scope: ScopeId) -> Result<(), Needs> {
     let Some(claim) = claims::known(cx, scope, id)? else {
         return Ok(());
     };

@@ -2,7 +2,7 @@
 
 use event::vocabulary::{ScopeName, SnapshotMark};
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prepare::Document;
 use crate::prior::Change;
 use crate::rows::{Claim, Item};
@@ -15,7 +15,7 @@ pub(super) fn fold(
     name: &ScopeName,
     snapshot: Option<SnapshotMark>,
     document: &Document,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     let Some(mut scope) = cx.enter(name, snapshot)? else {
         return Ok(());
     };

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::{Location, Wanted, Wanter};
 
 use super::context::Context;
 
 /// Registers a location, or gives a registered one another target.
-pub(super) fn set(cx: &mut Context<'_>, id: Uuid, kind: &str, target: &str) -> Result<(), Need> {
+pub(super) fn set(cx: &mut Context<'_>, id: Uuid, kind: &str, target: &str) -> Result<(), Needs> {
     unwant(cx, id)?;
     let wanted = format!("{kind}:{target}").into();
     cx.put(Change::Wanted((wanted, Wanter::Location(id)), Some(Wanted { optional: false })));
@@ -27,7 +27,7 @@ pub(super) fn set(cx: &mut Context<'_>, id: Uuid, kind: &str, target: &str) -> R
 }
 
 /// Removes a location.
-pub(super) fn removed(cx: &mut Context<'_>, id: Uuid) -> Result<(), Need> {
+pub(super) fn removed(cx: &mut Context<'_>, id: Uuid) -> Result<(), Needs> {
     unwant(cx, id)?;
     if cx.prior.location(&id)?.is_some() {
         cx.put(Change::Location(id, None));
@@ -35,7 +35,7 @@ pub(super) fn removed(cx: &mut Context<'_>, id: Uuid) -> Result<(), Need> {
     Ok(())
 }
 
-fn unwant(cx: &mut Context<'_>, id: Uuid) -> Result<(), Need> {
+fn unwant(cx: &mut Context<'_>, id: Uuid) -> Result<(), Needs> {
     if let Some(before) = cx.prior.location(&id)? {
         let target = format!("{}:{}", before.kind, before.target).into();
         cx.put(Change::Wanted((target, Wanter::Location(id)), None));

@@ -20,7 +20,7 @@ mod source;
 
 use std::sync::Arc;
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prepare::{Act, Prepared, Under};
 use crate::prior::{Change, Prior};
 use crate::rows::Quarantined;
@@ -54,7 +54,7 @@ pub(crate) fn fold(prior: &Prior, record: &Prepared, step: Option<&Step>) -> Fol
     let mut cx = Context::new(prior, record, &under);
     match apply(&mut cx, record, step) {
         Ok(next) => Folded::Changes { changes: cx.into_changes(), next },
-        Err(need) => Folded::Needs(vec![need]),
+        Err(needs) => Folded::Needs(needs.into_vec()),
     }
 }
 
@@ -62,7 +62,7 @@ fn apply(
     cx: &mut Context<'_>,
     record: &Prepared,
     step: Option<&Step>,
-) -> Result<Option<Step>, Need> {
+) -> Result<Option<Step>, Needs> {
     let Ok(stamp) = &record.stamp else {
         quarantine(cx, record);
         return Ok(None);

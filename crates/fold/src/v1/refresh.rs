@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::reference::EntityRef;
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::Scope;
 
@@ -15,7 +15,7 @@ pub(super) fn fold(
     cx: &mut Context<'_>,
     reference: Option<&EntityRef>,
     target: Option<&str>,
-) -> Result<(), Need> {
+) -> Result<(), Needs> {
     if let Some(target) = target {
         cx.put(Change::Refresh(target.into(), Some(cx.offset())));
     }

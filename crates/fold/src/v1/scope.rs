@@ -4,7 +4,7 @@ use event::vocabulary::{ConnectorState, ScopeName, ScopeVerified, WithdrawalAppr
 
 use crate::Step;
 use crate::ids::ScopeId;
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::{Approval, Item, Scope, Verified};
 
@@ -16,7 +16,7 @@ use super::context::Context;
 const CLAIMS_A_STEP: usize = 500;
 
 /// Ends a snapshot.
-pub(super) fn verified(cx: &mut Context<'_>, data: &ScopeVerified) -> Result<(), Need> {
+pub(super) fn verified(cx: &mut Context<'_>, data: &ScopeVerified) -> Result<(), Needs> {
     let Some(mut scope) = cx.enter(&data.scope, Some(data.snapshot))? else {
         return Ok(());
     };
@@ -38,7 +38,7 @@ pub(super) fn verified(cx: &mut Context<'_>, data: &ScopeVerified) -> Result<(),
 
 /// Lets the next withdrawal pass. The scope's version stays: what a snapshot was compared with is
 /// what it was.
-pub(super) fn approved(cx: &mut Context<'_>, data: &WithdrawalApproved) -> Result<(), Need> {
+pub(super) fn approved(cx: &mut Context<'_>, data: &WithdrawalApproved) -> Result<(), Needs> {
     let version = cx.prior.scope(&data.scope)?.map_or(0, |scope| scope.version);
     let Some(mut scope) = cx.enter(&data.scope, None)? else {
         return Ok(());
@@ -54,11 +54,12 @@ pub(super) fn retire(
     cx: &mut Context<'_>,
     name: &ScopeName,
     step: Option<&Step>,
-) -> Result<Option<Step>, Need> {
+) -> Result<Option<Step>, Needs> {
     let Some(mut scope) = cx.enter(name, None)? else {
         return Ok(None);
     };
     let mut after = step.and_then(|step| step.after.clone());
+    see(cx, scope.id, after.clone())?;
     for _ in 0..CLAIMS_A_STEP {
         match next_item(cx, scope.id, after.as_ref())? {
             Some(item) => {
@@ -79,9 +80,28 @@ pub(super) fn retire(
     Ok(Some(Step { done: step.map_or(0, |step| step.done) + 1, after }))
 }
 
+/// Sees to it that what a step takes away is known, so that it is not begun again for each row.
+fn see(cx: &Context<'_>, scope: ScopeId, mut after: Option<Item>) -> Result<(), Needs> {
+    let mut needs = Needs::default();
+    for _ in 0..CLAIMS_A_STEP {
+        match needs.note(next_item(cx, scope, after.as_ref())) {
+            Some(Some(item)) => {
+                if let Item::Entity(id) = item {
+                    needs.note(cx.version(id));
+                    needs.note(cx.prior.standing_after(id, None).map_err(Needs::from));
+                }
+                after = Some(item);
+            }
+            // The end of the scope, or of what is known of it.
+            _ => break,
+        }
+    }
+    needs.met()
+}
+
 /// A person's word that scopes of a source may be retired holds for one time. It stands with the
 /// scope that has the source's own name.
-fn use_up_approval(cx: &mut Context<'_>) -> Result<(), Need> {
+fn use_up_approval(cx: &mut Context<'_>) -> Result<(), Needs> {
     let Ok(whole) = ScopeName::new(cx.stamp().source.as_str()) else { return Ok(()) };
     if let Some(known) = cx.prior.scope(&whole)?
         && known.approval.is_some()
@@ -93,7 +113,11 @@ fn use_up_approval(cx: &mut Context<'_>) -> Result<(), Need> {
 }
 
 /// The next thing that a scope speaks of: its claims first, then its items without a reference.
-fn next_item(cx: &Context<'_>, scope: ScopeId, after: Option<&Item>) -> Result<Option<Item>, Need> {
+fn next_item(
+    cx: &Context<'_>,
+    scope: ScopeId,
+    after: Option<&Item>,
+) -> Result<Option<Item>, Needs> {
     let claim = match after {
         None => cx.prior.claim_after(scope, None)?,
         Some(Item::Entity(id)) => cx.prior.claim_after(scope, Some(*id))?,
@@ -106,7 +130,7 @@ fn next_item(cx: &Context<'_>, scope: ScopeId, after: Option<&Item>) -> Result<O
     Ok(cx.prior.unnamed_after(scope, after)?.map(|(item, _)| item))
 }
 
-fn forget(cx: &mut Context<'_>, scope: &mut Scope, item: &Item) -> Result<(), Need> {
+fn forget(cx: &mut Context<'_>, scope: &mut Scope, item: &Item) -> Result<(), Needs> {
     match item {
         Item::Entity(id) => claims::forget(cx, scope, *id),
         Item::Unnamed(_) => {

@@ -1,6 +1,6 @@
 //! Sources: which of their records count, and `epoch.begun`, `cursor.reached`.
 
-use crate::needs::Need;
+use crate::needs::Needs;
 use crate::plant::planted;
 use crate::prepare::Stamp;
 use crate::rows::Source;
@@ -8,7 +8,7 @@ use crate::rows::Source;
 use super::context::Context;
 
 /// Whether a record counts: it is no duplicate, and not of an epoch that was fenced off.
-pub(super) fn admit(cx: &mut Context<'_>, stamp: &Stamp) -> Result<bool, Need> {
+pub(super) fn admit(cx: &mut Context<'_>, stamp: &Stamp) -> Result<bool, Needs> {
     let known = cx.prior.source(&stamp.source)?.map(|source| Source::clone(source));
     let mut source = known.unwrap_or_else(|| Source {
         epoch: stamp.epoch,
@@ -33,7 +33,9 @@ pub(super) fn admit(cx: &mut Context<'_>, stamp: &Stamp) -> Result<bool, Need> {
         source.duplicates += 1;
         false
     } else {
-        source.missing += stamp.sequence.saturating_sub(source.next);
+        // Whoever writes to the log chooses the numbers, so their sum may be any.
+        let missing = stamp.sequence.saturating_sub(source.next);
+        source.missing = source.missing.saturating_add(missing);
         source.next = stamp.sequence.saturating_add(1);
         source.last = cx.offset();
         source.recorded = stamp.recorded;
