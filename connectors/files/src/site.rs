@@ -25,7 +25,7 @@ pub(crate) enum Site {
 #[derive(Debug)]
 pub(crate) enum Nowhere {
     Io(io::Error),
-    Pattern(globset::Error),
+    Pattern(String),
 }
 
 impl Nowhere {
@@ -33,7 +33,7 @@ impl Nowhere {
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Io(error) => words::of_io(error),
-            Self::Pattern(error) => format!("is no pattern for files: {}", error.kind()),
+            Self::Pattern(why) => format!("is no pattern for files: {why}"),
         }
     }
 }

@@ -118,8 +118,8 @@ impl Expanding<'_> {
         match walk::split(path) {
             Some((top, pattern)) if is_nowhere => match pattern {
                 Ok(pattern) => return self.glob(target, &top, Rule::Glob(&pattern)),
-                Err(error) => {
-                    let why = format!("it is no pattern for files: {}", error.kind());
+                Err(why) => {
+                    let why = format!("it is no pattern for files: {why}");
                     self.fault(target, "InputError", &why);
                 }
             },

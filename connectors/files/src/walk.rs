@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobSet};
 
 use crate::roots::{Roots, here_if_empty};
 
@@ -33,7 +33,7 @@ pub(crate) enum Rule<'a> {
 /// The part of a glob from its first wildcard on.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    matcher: GlobMatcher,
+    matcher: GlobSet,
     /// How many parts what matches has at the most.
     depth_max: Option<usize>,
     /// Whether it names hidden files itself.
@@ -113,7 +113,7 @@ impl Listing {
 pub(crate) struct Stopped;
 
 /// Splits a path with wildcards into the folder before the first one, and the pattern.
-pub(crate) fn split(path: &Path) -> Option<(PathBuf, Result<Pattern, globset::Error>)> {
+pub(crate) fn split(path: &Path) -> Option<(PathBuf, Result<Pattern, String>)> {
     let parts: Vec<_> = path.components().collect();
     let is_wild = |text: &OsStr| text.as_encoded_bytes().iter().any(|byte| b"*?[{".contains(byte));
     let fixed = parts.iter().position(|part| is_wild(part.as_os_str()))?;
@@ -122,17 +122,30 @@ pub(crate) fn split(path: &Path) -> Option<(PathBuf, Result<Pattern, globset::Er
     Some((parts[..fixed].iter().collect(), Pattern::new(&rest)))
 }
 
+/// The longest pattern, in bytes.
+const PATTERN_BYTES_MAX: usize = 4096;
+
+/// How many braces a pattern may have: they may stand in one another, and reading them recurses.
+const BRACES_MAX: usize = 64;
+
 impl Pattern {
-    fn new(parts: &[&str]) -> Result<Self, globset::Error> {
+    fn new(parts: &[&str]) -> Result<Self, String> {
         let text = parts.join("/");
-        let glob =
-            GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build()?;
+        if text.len() > PATTERN_BYTES_MAX || text.matches('{').count() > BRACES_MAX {
+            return Err(format!(
+                "it is longer than {PATTERN_BYTES_MAX} bytes, or has more than {BRACES_MAX} braces"
+            ));
+        }
+        let said = |error: globset::Error| error.kind().to_string();
+        let glob = GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build();
+        // A set says so where a pattern is too large to be compiled; a single glob panics.
+        let matcher = GlobSet::builder().add(glob.map_err(said)?).build().map_err(said)?;
         // Of a pair of braces with a `/` between them, the parts have one each.
         let is_split = |part: &&str| part.matches('{').count() != part.matches('}').count();
         let is_deep = parts.contains(&"**") || parts.iter().any(is_split);
         let is_hidden = |part: &&str| [".", "{.", "[."].iter().any(|dot| part.starts_with(dot));
         Ok(Self {
-            matcher: glob.compile_matcher(),
+            matcher,
             depth_max: (!is_deep).then_some(parts.len()),
             takes_hidden: parts.iter().any(is_hidden),
             takes_modules: text.contains("node_modules"),
@@ -347,5 +360,29 @@ impl Walk<'_> {
     /// another; a search by extension finds the same by every way.
     fn is_new(&mut self, real: PathBuf) -> bool {
         matches!(self.rule, Rule::Glob(_)) || self.seen.insert(real)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_any_kind_are_compiled_or_refused() {
+        for (text, is_good) in [
+            ("a/*.yaml".to_owned(), true),
+            ("a/{b,c/{d,e}}/**/x.yaml".to_owned(), true),
+            ("[".to_owned(), false),
+            ("{a".to_owned(), false),
+            // More than a regular expression may nest, or be large.
+            ("{".repeat(300) + "a" + &"}".repeat(300), false),
+            ("[!a]".repeat(1000), true),
+            ("[ -\u{10ffff}]".repeat(400), true),
+            ("*".repeat(5000), false),
+        ] {
+            let found = split(Path::new(&text)).map(|(_, pattern)| pattern);
+            let found = found.unwrap_or_else(|| panic!("{text} has wildcards"));
+            assert_eq!(found.is_ok(), is_good, "{text}: {:?}", found.err());
+        }
     }
 }
