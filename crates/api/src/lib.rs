@@ -21,6 +21,7 @@ mod ingest;
 mod log_routes;
 mod params;
 mod position;
+pub mod query;
 mod server;
 mod telemetry;
 

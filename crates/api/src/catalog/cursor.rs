@@ -15,8 +15,8 @@ use crate::ApiError;
 const BYTES_MAX: usize = 64 * 1024;
 
 /// A list that is being paged through: what it was asked for, and from which moment it comes.
-#[derive(Clone, Debug)]
-pub(crate) struct Cursor {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cursor {
     predicate: Option<Predicate>,
     sort: Option<Sort>,
     text: Option<Text>,
@@ -25,7 +25,7 @@ pub(crate) struct Cursor {
     known: Option<Known>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Known {
     position: Position,
     total: u64,
@@ -65,7 +65,10 @@ impl Cursor {
     }
 
     /// Reads a cursor, and where its page starts.
-    pub(crate) fn read(text: &str, now: Position) -> Result<(Self, Start), ApiError> {
+    ///
+    /// # Errors
+    /// What no page gave out, or a page of another catalog, or of a later position than `now`.
+    pub fn read(text: &str, now: Position) -> Result<(Self, Start), ApiError> {
         let malformed = |why: &str| ApiError::input(format!("Malformed cursor: {why}"));
         if text.len() > BYTES_MAX {
             return Err(malformed("it is too long"));
@@ -134,12 +137,14 @@ impl Cursor {
     }
 
     /// The page behind a row.
-    pub(crate) fn after(&self, row: &Row) -> String {
+    #[must_use]
+    pub fn after(&self, row: &Row) -> String {
         self.write(row, false)
     }
 
     /// The page before a row.
-    pub(crate) fn before(&self, row: &Row) -> String {
+    #[must_use]
+    pub fn before(&self, row: &Row) -> String {
         self.write(row, true)
     }
 

@@ -1,20 +1,29 @@
 //! `fields=`: parts of entities.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::ApiError;
 
-/// How many fields a request can name.
+/// How many fields a request can name: each is looked for in each entity.
 const FIELDS_MAX: usize = 200;
+
+/// The digits of the largest place in an array.
+const NUMBER_MAX: usize = 20;
 
 /// Which parts of entities are wanted; all, if none is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fields(Vec<String>);
+pub struct Fields(Vec<String>);
 
 impl Fields {
     /// Reads fields: paths with dots. Some are separated by commas, others stand for themselves.
-    pub(crate) fn parse(texts: &[String], single: &[String]) -> Result<Self, ApiError> {
+    ///
+    /// # Errors
+    /// A field that speaks of an item of an array, or too many of them.
+    pub fn parse(texts: &[String], single: &[String]) -> Result<Self, ApiError> {
         let mut fields: Vec<String> = Vec::new();
+        let mut known = HashSet::new();
         let texts = texts.iter().flat_map(|text| text.split(','));
         for field in single.iter().map(String::as_str).chain(texts).map(str::trim) {
             if fields.len() == FIELDS_MAX {
@@ -25,7 +34,7 @@ impl Fields {
                     "Invalid field \"{field}\", array type fields are not supported"
                 )));
             }
-            if !field.is_empty() && !fields.iter().any(|known| known == field) {
+            if !field.is_empty() && known.insert(field) {
                 fields.push(field.to_owned());
             }
         }
@@ -38,7 +47,7 @@ impl Fields {
     }
 
     /// Writes an entity, or the parts of it that are wanted.
-    pub(crate) fn put(&self, entity: &[u8], json: &mut Vec<u8>) {
+    pub fn put(&self, entity: &[u8], json: &mut Vec<u8>) {
         if self.0.is_empty() {
             json.extend_from_slice(entity);
             return;
@@ -73,8 +82,14 @@ fn find<'a>(entity: &'a Value, field: &'a str) -> Option<(Vec<Step<'a>>, &'a Val
     let mut value = entity;
     let mut rest = field;
     'steps: while !rest.is_empty() {
+        // A field of nothing but dots would be tried at each of them.
+        let longest = match value {
+            Value::Object(object) => object.keys().map(String::len).max()?,
+            Value::Array(_) => NUMBER_MAX,
+            _ => return None,
+        };
         let ends = rest.match_indices('.').map(|(at, _)| at).chain([rest.len()]);
-        for end in ends {
+        for end in ends.take_while(|end| *end <= longest) {
             if let Some((step, inner)) = step(value, &rest[..end]) {
                 path.push(step);
                 value = inner;
@@ -155,5 +170,9 @@ mod tests {
             assert_eq!(fields.of(&entity), expected, "{fields:?}");
         }
         assert!(Fields::parse(&["metadata.tags[0]".into()], &[]).is_err());
+        let many = (0..=FIELDS_MAX).map(|number| format!("f{number},")).collect::<String>();
+        assert!(Fields::parse(&[many], &[]).is_err());
+        let dots = Fields::parse(&["a".to_owned() + &".".repeat(60_000)], &[]).unwrap();
+        assert_eq!(dots.of(&json!({"a": {"b": 1}})), json!({}));
     }
 }

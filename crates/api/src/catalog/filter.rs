@@ -1,5 +1,7 @@
 //! `filter=` of GET requests: `a=b,c` (all of them), given several times (any of them).
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::predicate::Predicate;
@@ -7,7 +9,10 @@ use crate::ApiError;
 
 /// The predicate that filters say: any of the parameters, each with all of its statements; a key
 /// that is named several times in one parameter may have any of its values.
-pub(crate) fn parse(filters: &[String]) -> Result<Option<Predicate>, ApiError> {
+///
+/// # Errors
+/// A statement without a key, or more of them than may be asked.
+pub fn parse(filters: &[String]) -> Result<Option<Predicate>, ApiError> {
     let any: Vec<Value> = filters
         .iter()
         .map(|filter| all(filter))
@@ -23,6 +28,7 @@ pub(crate) fn parse(filters: &[String]) -> Result<Option<Predicate>, ApiError> {
 
 fn all(filter: &str) -> Result<Option<Value>, ApiError> {
     let mut keys: Vec<(String, Option<Vec<String>>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for statement in filter.split(',').map(str::trim).filter(|statement| !statement.is_empty()) {
         let (key, value) = match statement.split_once('=') {
             Some((key, value)) => (key.trim(), Some(value.trim())),
@@ -34,10 +40,10 @@ fn all(filter: &str) -> Result<Option<Value>, ApiError> {
                  form a=b or a= or a)"
             )));
         }
-        let at = keys.iter().position(|(known, _)| known == key).unwrap_or_else(|| {
+        let at = *places.entry(key).or_insert(keys.len());
+        if at == keys.len() {
             keys.push((key.to_owned(), None));
-            keys.len() - 1
-        });
+        }
         if let Some(value) = value {
             keys[at].1.get_or_insert_default().push(value.to_owned());
         }

@@ -6,14 +6,14 @@
 mod analyze;
 mod answer;
 mod body;
-mod cursor;
+pub(crate) mod cursor;
 mod entity;
 mod facets;
-mod fields;
-mod filter;
+pub(crate) mod fields;
+pub(crate) mod filter;
 mod list;
 mod locations;
-mod predicate;
+pub(crate) mod predicate;
 mod query;
 mod refs;
 mod text;

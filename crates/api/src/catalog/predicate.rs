@@ -14,25 +14,31 @@ const FIELDS_MAX: usize = 1000;
 
 /// A predicate that was checked.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Predicate {
+pub struct Predicate {
     json: Value,
     filter: Filter,
 }
 
 impl Predicate {
     /// Reads a predicate.
-    pub(crate) fn new(json: Value) -> Result<Self, ApiError> {
+    ///
+    /// # Errors
+    /// What is none, or is too large to be asked.
+    pub fn new(json: Value) -> Result<Self, ApiError> {
         let mut fields = 0;
         let filter = read(&json, 0, &mut fields)?;
         Ok(Self { json, filter })
     }
 
     /// The filter that it is.
-    pub(crate) fn filter(&self) -> &Filter {
+    #[must_use]
+    pub fn filter(&self) -> &Filter {
         &self.filter
     }
 
-    pub(crate) fn json(&self) -> &Value {
+    /// The predicate as it was written.
+    #[must_use]
+    pub fn json(&self) -> &Value {
         &self.json
     }
 
