@@ -1,148 +1,143 @@
-//! Whether tables that say the same in different ways agree: names with documents, edges with the
-//! versions that assert them, claims with what they hold.
-
-use std::collections::BTreeMap;
+//! Whether a row of any table can be read.
 
 use bytes::Bytes;
-use fold::{Change, Claim, EntityId, Item, Key, ScopeId, Version};
+use event::SourceName;
+use event::vocabulary::ScopeName;
+use fold::{Change, Key, Subject, element_of};
+use model::reference::EntityRef;
+use uuid::Uuid;
 
 use crate::Error;
-use crate::keys::{KeyBytes, KeyReader, Table, edge_key};
-use crate::rows::read_snapshot;
-use crate::store::OwnedSnapshot;
+use crate::applied::Applied;
+use crate::index::{SetKey, cold_form, read_hot_log_row, read_hot_row, read_life_row};
+use crate::keys::{KeyReader, Table, read_edge_key, read_refusal_key, read_wanted_key};
 
-/// The first disagreement in words, if there is one.
-pub(crate) fn compare(snapshot: &OwnedSnapshot) -> Result<Option<String>, Error> {
-    let mut check = Check { snapshot, edges: 0, claims: BTreeMap::new() };
-    let mut found = None;
-    each(snapshot, Table::Entity, &mut |mut key, row| {
-        let id = key.entity().ok_or(Error::Damaged { table: "Entity" })?;
-        found = match Change::read(Key::Entity(id), Some(row))? {
-            Change::Entity(_, Some(version)) => check.version(id, &version)?,
-            _ => Some(format!("entity {} has no version", id.0)),
-        };
-        Ok(found.is_none())
-    })?;
-    if found.is_some() {
-        return Ok(found);
-    }
-    let mut kept = 0_u64;
-    each(snapshot, Table::Edge, &mut |_, _| {
-        kept += 1;
-        Ok(true)
-    })?;
-    if kept != check.edges {
-        return Ok(Some(format!("{kept} edges are kept, versions assert {}", check.edges)));
-    }
-    each(snapshot, Table::Claim, &mut |mut key, row| {
-        let ids = key.scope().zip(key.entity());
-        let (scope, id) = ids.ok_or(Error::Damaged { table: "Claim" })?;
-        if let Change::Claim(_, Some(claim)) = Change::read(Key::Claim((scope, id)), Some(row))? {
-            found = check.claim(scope, id, &claim)?;
+/// How many bytes of a cold set's name stand before the form of its value: what it is, a path.
+const BEFORE_FORM: usize = 5;
+
+/// Reads a row as readers and writers do, whatever table it is of, and says whether it is one.
+///
+/// # Errors
+/// When the key is of no table, or the key or the row is not what is written there.
+pub fn check_row(key: &[u8], row: &[u8]) -> Result<(), Error> {
+    let first = key.first();
+    let table = Table::ALL.iter().copied().find(|table| Some(&(*table as u8)) == first);
+    let table = table.ok_or(Error::Damaged { table: "Unknown" })?;
+    match fold_key(table, key) {
+        Some(key) => {
+            let change = Change::read(key, Some(&Bytes::copy_from_slice(row)))?;
+            if let Change::Entity(_, Some(version)) = &change {
+                let _ = version.terms();
+            }
+            let _ = element_of(&change);
+            Ok(())
         }
-        Ok(found.is_none())
-    })?;
-    match found {
-        None => check.scopes(),
-        found => Ok(found),
+        None => own_row(table, key, row).ok_or(Error::Damaged { table: "Own" }),
     }
 }
 
-/// Hands out the rows of a table, until somebody has enough.
-fn each(
-    snapshot: &OwnedSnapshot,
-    table: Table,
-    visit: &mut dyn FnMut(KeyReader<'_>, &Bytes) -> Result<bool, Error>,
-) -> Result<(), Error> {
-    snapshot.prefix(table, &KeyBytes::new(table)).each(|key, row| {
-        let key = KeyReader::new(table, key).ok_or(Error::Damaged { table: "Check" })?;
-        visit(key, &Bytes::copy_from_slice(row))
+/// The key of a row of the fold's.
+fn fold_key(table: Table, bytes: &[u8]) -> Option<Key> {
+    let mut key = KeyReader::new(table, bytes)?;
+    Some(match table {
+        Table::Log => Key::Log(()),
+        Table::Rules => Key::Rules(()),
+        Table::Policy => Key::Policy(()),
+        Table::Counters => Key::Counters(()),
+        Table::Clock => Key::Clock(()),
+        Table::Time => Key::Time(event::Timestamp::from_micros(i64::try_from(key.u64()?).ok()?)?),
+        Table::Ref => Key::Ref(EntityRef::canonical(&key.text()?).ok()?),
+        Table::Name => Key::Name(key.entity()?),
+        Table::Uid => Key::Uid(Uuid::from_slice(key.rest()).ok()?),
+        Table::Entity => Key::Entity(key.entity()?),
+        // A version before is written as the current one was.
+        Table::History => Key::Entity(key.entity()?),
+        Table::Scope => Key::Scope(ScopeName::new(&key.text()?).ok()?),
+        Table::ScopeName => Key::ScopeName(key.scope()?),
+        Table::Source => Key::Source(source(&mut key)?),
+        Table::Claim => Key::Claim((key.scope()?, key.entity()?)),
+        Table::Standing => Key::Standing((key.entity()?, key.u64()?, key.scope()?)),
+        Table::Refusal => Key::Refusal(read_refusal_key(bytes)?),
+        Table::Aspect | Table::AspectHistory => {
+            Key::Aspect((key.entity()?, key.text()?.into(), source(&mut key)?))
+        }
+        Table::Activity => Key::Activity((subject(&mut key)?, key.newest()?)),
+        Table::ActivityKey => Key::ActivityKey((source(&mut key)?, key.text()?.into())),
+        Table::Location => Key::Location(Uuid::from_slice(key.rest()).ok()?),
+        Table::Wanted => {
+            let (target, wanter) = read_wanted_key(bytes)?;
+            Key::Wanted((target.into(), wanter))
+        }
+        Table::Refresh => Key::Refresh(key.text()?.into()),
+        Table::Quarantine => Key::Quarantine(key.u64()?),
+        Table::Format
+        | Table::Applied
+        | Table::Edge
+        | Table::EdgeLog
+        | Table::EdgeTarget
+        | Table::Path
+        | Table::Cold
+        | Table::Hot
+        | Table::HotLog
+        | Table::TermLog
+        | Table::LifeLog => return None,
     })
 }
 
-struct Check<'a> {
-    snapshot: &'a OwnedSnapshot,
-    /// How many edges the versions assert.
-    edges: u64,
-    /// How many claims there are of each scope.
-    claims: BTreeMap<ScopeId, u64>,
+fn source(key: &mut KeyReader<'_>) -> Option<SourceName> {
+    SourceName::new(&key.text()?).ok()
 }
 
-impl Check<'_> {
-    fn row(&self, key: &Key) -> Result<Change, Error> {
-        read_snapshot(self.snapshot, key)
+fn subject(key: &mut KeyReader<'_>) -> Option<Subject> {
+    match key.u8()? {
+        0 => Some(Subject::Entity(key.entity()?)),
+        1 => Some(Subject::Annotation(key.text()?.into(), key.text()?.into())),
+        _ => None,
     }
+}
 
-    fn version(&mut self, id: EntityId, version: &Version) -> Result<Option<String>, Error> {
-        let Change::Name(_, Some(name)) = self.row(&Key::Name(id))? else {
-            return Ok(Some(format!("entity {} has no name", id.0)));
-        };
-        let Change::Ref(_, Some(named)) = self.row(&Key::Ref(name.clone()))? else {
-            return Ok(Some(format!("the name {name} leads nowhere")));
-        };
-        let document = serde_json::from_slice(&version.document).unwrap_or_default();
-        let own = model::document::Document::new(&document).reference();
-        if named != id || own.as_ref() != Ok(&name) {
-            return Ok(Some(format!("{name} is the name of another entity than the one it names")));
+/// A row of a table that the views keep for themselves.
+fn own_row(table: Table, bytes: &[u8], row: &[u8]) -> Option<()> {
+    let mut key = KeyReader::new(table, bytes)?;
+    match table {
+        Table::Format => (row.len() == 4).then_some(()),
+        Table::Applied => Applied::read(row).ok().map(|_| ()),
+        Table::Edge => read_edge_key(bytes).map(|_| ()),
+        Table::EdgeLog => {
+            key.entity()?;
+            key.relation()?;
+            key.newest()?;
+            key.entity().map(|_| ())
         }
-        for edge in &version.edges {
-            self.edges += 1;
-            let key = edge_key(edge.target, edge.relation, id);
-            let from = self.snapshot.get(Table::Edge, &key)?;
-            if from.as_deref() != Some(&edge.from.to_be_bytes()[..]) {
-                return Ok(Some(format!("an edge of {name} is not kept as it is asserted")));
-            }
+        Table::EdgeTarget => {
+            key.relation()?;
+            key.entity().map(|_| ())
         }
-        Ok(None)
-    }
-
-    fn claim(
-        &mut self,
-        scope: ScopeId,
-        id: EntityId,
-        claim: &Claim,
-    ) -> Result<Option<String>, Error> {
-        *self.claims.entry(scope).or_default() += 1;
-        if claim.refused {
-            let refusal = self.row(&Key::Refusal((scope, Item::Entity(id))))?;
-            let Change::Refusal(_, Some(refusal)) = refusal else {
-                return Ok(Some(format!("a claim of entity {} is refused for no reason", id.0)));
-            };
-            if refusal.fingerprint != claim.content {
-                return Ok(Some(format!("a claim of entity {} is not the one refused", id.0)));
-            }
+        Table::Path => {
+            key.text()?;
+            (row.len() == 4).then_some(())
         }
-        if !claim.good {
-            return Ok(None);
+        Table::Cold => {
+            let (set, _) = key.rest().split_last_chunk::<4>()?;
+            SetKey(set.into()).read()?;
+            cold_form(bytes, BEFORE_FORM).ok().map(|_| ())
         }
-        let shown = match self.row(&Key::Entity(id))? {
-            Change::Entity(_, Some(now)) if now.live && !now.orphan && now.holder == scope => {
-                (now.since, now.content)
-            }
-            _ => match self.row(&Key::Standing((id, claim.since, scope)))? {
-                Change::Standing(_, Some(standing)) => (claim.since, standing.content),
-                _ => return Ok(Some(format!("a claim of entity {} shows nothing", id.0))),
-            },
-        };
-        let agrees = shown.0 == claim.since && (claim.refused || shown.1 == claim.content);
-        Ok((!agrees).then(|| format!("a claim of entity {} shows another document", id.0)))
-    }
-
-    /// Whether scopes have as many claims as they say.
-    fn scopes(&self) -> Result<Option<String>, Error> {
-        let mut found = None;
-        each(self.snapshot, Table::Scope, &mut |mut key, row| {
-            let name = key.text().and_then(|name| event::vocabulary::ScopeName::new(&name).ok());
-            let name = name.ok_or(Error::Damaged { table: "Scope" })?;
-            if let Change::Scope(name, Some(scope)) = Change::read(Key::Scope(name), Some(row))? {
-                let claims = self.claims.get(&scope.id).copied().unwrap_or_default();
-                if claims != scope.claims {
-                    let says = scope.claims;
-                    found = Some(format!("scope {name} says {says} claims and has {claims}"));
-                }
-            }
-            Ok(found.is_none())
-        })?;
-        Ok(found)
+        Table::Hot => {
+            let (set, _, members) = read_hot_row(bytes, row)?;
+            set.read()?;
+            (!members.is_empty()).then_some(())
+        }
+        Table::HotLog => read_hot_log_row(bytes, row).map(|_| ()),
+        Table::TermLog => {
+            key.u32()?;
+            key.newest()?;
+            key.entity().map(|_| ())
+        }
+        Table::LifeLog => {
+            key.newest()?;
+            key.u32()?;
+            read_life_row(row).map(|_| ())
+        }
+        _ => None,
     }
 }

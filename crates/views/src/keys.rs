@@ -20,7 +20,6 @@ macro_rules! tables {
         }
 
         impl Table {
-            #[cfg(test)]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The column family that the table stands in.

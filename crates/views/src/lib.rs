@@ -11,6 +11,7 @@
 //! Invariant: what was folded in steps becomes visible when the last one is done.
 //! Invariant: indexes can be told from the tables alone; rebuilt ones equal kept ones.
 
+mod agreement;
 mod applied;
 mod check;
 mod commit;
@@ -29,6 +30,7 @@ mod store;
 mod views;
 
 pub use applied::Applied;
+pub use check::check_row;
 pub use commit::Commit;
 pub use entity::{Relation, Served};
 pub use error::Error;

@@ -15,7 +15,7 @@ use crate::keys::{KeyBytes, Table};
 use crate::pending::Rows;
 use crate::reader::{Published, Reader};
 use crate::store::Store;
-use crate::{Error, check, rows};
+use crate::{Error, agreement, rows};
 
 /// How the views use memory.
 #[derive(Clone, Copy, Debug)]
@@ -181,7 +181,7 @@ impl Views {
     /// # Errors
     /// When a row can't be read.
     pub fn check_rows(&self) -> Result<Option<String>, Error> {
-        check::compare(&self.store.snapshot())
+        agreement::compare(&self.store.snapshot())
     }
 
     /// Compares the index with one that is built anew from the tables; gives the first difference

@@ -13,7 +13,7 @@ use super::set_key::SetKey;
 
 /// What a batch changed in one hot set.
 #[derive(Serialize, Deserialize)]
-pub(super) struct HotChange {
+pub(crate) struct HotChange {
     set: Box<[u8]>,
     /// Ascending, each but the first as its distance from the one before.
     added: Vec<u32>,

@@ -62,8 +62,7 @@ impl<'a> Lookup<'a> {
             if key.newest().ok_or_else(damaged)? <= at {
                 return Ok(false);
             }
-            let changes: Vec<(Offset, EntityId, bool)> =
-                postcard::from_bytes(row).map_err(|_| damaged())?;
+            let changes = read_life_row(row).ok_or_else(damaged)?;
             for (_, id, there) in changes.into_iter().rev().filter(|(offset, ..)| *offset > at) {
                 if there {
                     alive.remove(id);
@@ -339,8 +338,13 @@ impl Values<'_> {
     }
 }
 
+/// Births, deaths and restorations of a batch.
+pub(crate) fn read_life_row(row: &[u8]) -> Option<Vec<(Offset, EntityId, bool)>> {
+    postcard::from_bytes(row).ok()
+}
+
 /// The form in the key of a member of a cold set.
-fn cold_form(key: &[u8], skip: usize) -> Result<&[u8], Error> {
+pub(crate) fn cold_form(key: &[u8], skip: usize) -> Result<&[u8], Error> {
     let damaged = || Error::Damaged { table: "Cold" };
     // One byte for the table, then the set's name, then the member.
     let rest = key.get(1 + skip..).ok_or_else(damaged)?;

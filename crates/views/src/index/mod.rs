@@ -29,9 +29,10 @@ use parking_lot::RwLock;
 
 pub(crate) use idset::IdSet;
 pub(crate) use lookup::Lookup;
+pub(crate) use lookup::{cold_form, read_life_row};
 pub(crate) use rebuild::compare;
 pub(crate) use set_key::{PathId, SetKey, SetName};
-pub(crate) use writer::{IndexWriter, RELATION_PREFIX};
+pub(crate) use writer::{IndexWriter, RELATION_PREFIX, read_hot_log_row, read_hot_row};
 
 use crate::Error;
 use crate::keys::{KeyBytes, KeyReader, Table};

@@ -54,7 +54,7 @@ pub(crate) struct IndexWriter {
 }
 
 /// Where a batch ends: its last record, and the step of that record if it is not done.
-type Place = (Offset, u32);
+pub(crate) type Place = (Offset, u32);
 
 /// What the batch has done so far.
 #[derive(Default)]
@@ -62,7 +62,9 @@ struct Batch {
     /// Cold sets that were added to often.
     suspects: BTreeSet<SetKey>,
     life: Vec<(Offset, EntityId, bool)>,
-    paths: Vec<(String, PathId)>,
+    /// Paths that have no number yet but in this batch, in the order of their numbers.
+    paths: Vec<String>,
+    path_numbers: HashMap<String, PathId>,
 }
 
 /// Chunks that are still to be written before the log up to an offset can go.
@@ -88,20 +90,15 @@ impl IndexWriter {
         };
         let damaged = || Error::Damaged { table: "Hot" };
         snapshot.prefix(Table::Hot, &KeyBytes::new(Table::Hot)).each(|key, row| {
-            let (set, chunk) = read_hot_key(key).ok_or_else(damaged)?;
-            let bitmap = RoaringBitmap::deserialize_from(row).map_err(|_| damaged())?;
+            let (set, chunk, bitmap) = read_hot_row(key, row).ok_or_else(damaged)?;
             writer.hot.load_chunk(set, chunk, bitmap);
             Ok(true)
         })?;
         let damaged = || Error::Damaged { table: "HotLog" };
         snapshot.prefix(Table::HotLog, &KeyBytes::new(Table::HotLog)).each(|key, row| {
-            let mut key = KeyReader::new(Table::HotLog, key).ok_or_else(damaged)?;
-            let (Some(offset), Some(step)) = (key.u64(), key.u32()) else {
-                return Err(damaged());
-            };
-            let changes: Vec<HotChange> = postcard::from_bytes(row).map_err(|_| damaged())?;
+            let (place, changes) = read_hot_log_row(key, row).ok_or_else(damaged)?;
             changes.into_iter().for_each(|change| writer.hot.load_change(change));
-            writer.log.insert((offset, step), row.len() as u64);
+            writer.log.insert(place, row.len() as u64);
             writer.log_bytes += row.len() as u64;
             Ok(true)
         })?;
@@ -179,14 +176,14 @@ impl IndexWriter {
         if let Some(id) = self.paths.read().get(path) {
             return id;
         }
-        let known = self.batch.paths.iter().find(|(known, _)| known == path);
-        if let Some((_, id)) = known {
+        if let Some(id) = self.batch.path_numbers.get(path) {
             return *id;
         }
         // Readers learn of a path when the batch is there; until then its number is set aside.
         let next = self.paths.read().len() + self.batch.paths.len();
         let id = PathId(u32::try_from(next).unwrap_or(u32::MAX));
-        self.batch.paths.push((path.to_owned(), id));
+        self.batch.paths.push(path.to_owned());
+        self.batch.path_numbers.insert(path.to_owned(), id);
         rows.put(Table::Path, KeyBytes::new(Table::Path).text(path), id.0.to_be_bytes());
         id
     }
@@ -203,14 +200,13 @@ impl IndexWriter {
         let logged = before.is_some();
         let old: &[Edge] = before.map_or(&[], |version| &version.edges);
         let new = &after.edges;
-        let same = |edge: &Edge| (edge.relation, edge.target);
-        for edge in old.iter().filter(|edge| !new.iter().any(|kept| same(kept) == same(edge))) {
+        for edge in old.iter().filter(|edge| !holds(new, edge)) {
             rows.delete(Table::Edge, edge_key(edge.target, edge.relation, id));
             let log = edge_log_key(edge.target, edge.relation, offset, id);
             rows.put(Table::EdgeLog, log, edge_log_row(false, edge.from));
             self.relation(edge, id, false);
         }
-        for edge in new.iter().filter(|edge| !old.iter().any(|kept| same(kept) == same(edge))) {
+        for edge in new.iter().filter(|edge| !holds(old, edge)) {
             let key = edge_key(edge.target, edge.relation, id);
             rows.put(Table::Edge, key, edge.from.to_be_bytes());
             if logged {
@@ -364,7 +360,7 @@ impl IndexWriter {
     pub(crate) fn publish(&mut self) {
         let batch = std::mem::take(&mut self.batch);
         let mut paths = self.paths.write();
-        for (path, _) in &batch.paths {
+        for path in &batch.paths {
             paths.add(path);
         }
         drop(paths);
@@ -456,6 +452,12 @@ impl IndexWriter {
     }
 }
 
+/// Whether the same relation is among those of a version, which are sorted so.
+fn holds(edges: &[Edge], edge: &Edge) -> bool {
+    let key = |edge: &Edge| (edge.relation, edge.target);
+    edges.binary_search_by_key(&key(edge), key).is_ok()
+}
+
 /// Where one member of a cold set stands.
 pub(crate) fn cold_key(set: &SetKey, id: EntityId) -> KeyBytes {
     KeyBytes::new(Table::Cold).raw(&set.0).entity(id)
@@ -467,10 +469,19 @@ fn last_id(key: &[u8], prefix: usize) -> Option<EntityId> {
     Some(EntityId(u32::from_be_bytes(id)))
 }
 
-fn read_hot_key(key: &[u8]) -> Option<(SetKey, u16)> {
+/// A chunk of a hot set, as a checkpoint wrote it.
+pub(crate) fn read_hot_row(key: &[u8], row: &[u8]) -> Option<(SetKey, u16, RoaringBitmap)> {
     let rest = KeyReader::new(Table::Hot, key)?.rest();
     let (set, chunk) = rest.split_last_chunk::<2>()?;
-    Some((SetKey(set.into()), u16::from_be_bytes(*chunk)))
+    let bitmap = RoaringBitmap::deserialize_from(row).ok()?;
+    Some((SetKey(set.into()), u16::from_be_bytes(*chunk), bitmap))
+}
+
+/// What a batch changed in the hot sets, and where the batch ended.
+pub(crate) fn read_hot_log_row(key: &[u8], row: &[u8]) -> Option<(Place, Vec<HotChange>)> {
+    let mut key = KeyReader::new(Table::HotLog, key)?;
+    let place = (key.u64()?, key.u32()?);
+    Some((place, postcard::from_bytes(row).ok()?))
 }
 
 fn edge_log_row(there: bool, from: Offset) -> Vec<u8> {
