@@ -27,6 +27,7 @@ use event::{Content, Entry, Offset};
 pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use frame::{FrameError, read_frame, write_frame};
 pub use memory::MemoryLog;
+pub use watermark::{read_watermark, write_watermark};
 
 /// A log.
 ///

@@ -11,6 +11,9 @@ use std::path::Path;
 
 use event::Offset;
 
+/// How long the file is.
+const BYTES: usize = 12;
+
 pub(crate) struct Watermark {
     file: File,
 }
@@ -25,24 +28,33 @@ impl Watermark {
 
     /// What was written last; 0 where nothing readable stands there.
     pub(crate) fn read(&self) -> Offset {
-        let mut bytes = [0; 12];
-        if self.file.read_exact_at(&mut bytes, 0).is_err() {
-            return 0;
-        }
-        let [offset @ .., a, b, c, d] = bytes;
-        if crc32c::crc32c(&offset) == u32::from_be_bytes([a, b, c, d]) {
-            Offset::from_be_bytes(offset)
-        } else {
-            0
+        let mut bytes = [0; BYTES];
+        match self.file.read_exact_at(&mut bytes, 0) {
+            Ok(()) => read_watermark(&bytes).unwrap_or(0),
+            Err(_) => 0,
         }
     }
 
     /// A failed write is passed over: the older value stays a lower bound.
     pub(crate) fn write(&self, durable: Offset) {
-        let mut bytes = [0; 12];
-        bytes[..8].copy_from_slice(&durable.to_be_bytes());
-        let checksum = crc32c::crc32c(&bytes[..8]);
-        bytes[8..].copy_from_slice(&checksum.to_be_bytes());
-        let _ = self.file.write_all_at(&bytes, 0);
+        let _ = self.file.write_all_at(&write_watermark(durable), 0);
     }
+}
+
+/// The bytes of the file.
+#[must_use]
+pub fn write_watermark(durable: Offset) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    bytes[..8].copy_from_slice(&durable.to_be_bytes());
+    let checksum = crc32c::crc32c(&bytes[..8]);
+    bytes[8..].copy_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+/// What the bytes of the file say; `None` for bytes that [`write_watermark`] did not write.
+#[must_use]
+pub fn read_watermark(bytes: &[u8; BYTES]) -> Option<Offset> {
+    let [offset @ .., a, b, c, d] = *bytes;
+    let holds = crc32c::crc32c(&offset) == u32::from_be_bytes([a, b, c, d]);
+    holds.then(|| Offset::from_be_bytes(offset))
 }
