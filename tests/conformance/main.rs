@@ -7,8 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod ask;
+mod client;
 mod compare;
 mod differences;
+mod http;
+mod naive;
 mod stand_in;
 
 use std::collections::{BTreeMap, BTreeSet};

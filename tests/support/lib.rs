@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod history;
 pub mod node;
+pub mod npm;
 pub mod process;
 pub mod random;
 pub mod storage;

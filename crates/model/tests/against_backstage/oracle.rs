@@ -7,6 +7,10 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+#[expect(unreachable_pub, reason = "the file is also a module of what tests share")]
+#[path = "../../../../tests/support/npm.rs"]
+mod npm;
+
 /// Answers questions. See `tests/backstage/oracle.mjs` for what may be asked.
 pub(crate) struct Oracle {
     packages: PathBuf,
@@ -63,41 +67,6 @@ impl Oracle {
 }
 
 fn install() -> Result<PathBuf, String> {
-    let source = root().join("tests/backstage");
-    let lock = std::fs::read(source.join("package-lock.json"))
-        .map_err(|error| format!("no lock file: {error}"))?;
-    run(Command::new("node").arg("--version"))?;
-    let key: String = blake3::hash(&lock).to_hex().chars().take(16).collect();
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("backstage");
-    let packages = cache.join(&key);
-    if packages.join("node_modules").exists() {
-        return Ok(packages);
-    }
-    // Into a folder of our own first: other processes may run tests at the same time.
-    let fresh = cache.join(format!("{key}.{}", std::process::id()));
-    let failed = |error: std::io::Error| format!("the cache: {error}");
-    std::fs::create_dir_all(&fresh).map_err(failed)?;
-    for file in ["package.json", "package-lock.json"] {
-        std::fs::copy(source.join(file), fresh.join(file)).map_err(failed)?;
-    }
-    let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    if let Err(reason) = run(Command::new("npm").args(npm).current_dir(&fresh)) {
-        std::fs::remove_dir_all(&fresh).map_err(failed)?;
-        return Err(reason);
-    }
-    if std::fs::rename(&fresh, &packages).is_err() {
-        // Another process was faster.
-        std::fs::remove_dir_all(&fresh).map_err(failed)?;
-    }
-    Ok(packages)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("{name} does not run: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let message = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{name} failed: {}", message.lines().next().unwrap_or_default()))
+    npm::install(&root().join("tests/backstage"), &cache)
 }
