@@ -33,11 +33,14 @@ impl Params {
                 let hint = hint.unwrap_or_default();
                 return Err(ApiError::input(format!("Unknown query parameter '{name}'{hint}")));
             }
-            if value.is_empty() {
-                let message = format!("Empty value found for query parameter '{name}'");
-                return Err(ApiError::input(message));
-            }
             values.entry(name.to_owned()).or_default().push(value.into_owned());
+        }
+        // Among several values, one may be empty.
+        if let Some((name, _)) =
+            values.iter().find(|(_, all)| matches!(&***all, [one] if one.is_empty()))
+        {
+            let message = format!("Empty value found for query parameter '{name}'");
+            return Err(ApiError::input(message));
         }
         Ok(Self { values })
     }
@@ -131,6 +134,8 @@ mod tests {
         assert_eq!(params.all("filter"), ["a", "b"]);
         assert_eq!(params.number("limit"), Ok(Some(100)));
         assert!(Params::parse(Some("filter[a]=b"), known).is_err());
+        let params = Params::parse(Some("filter=&filter=a"), known).unwrap();
+        assert_eq!(params.all("filter"), ["", "a"]);
         for (text, expected) in [
             ("007", Some(7.0)),
             ("0x10", Some(16.0)),

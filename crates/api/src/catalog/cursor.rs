@@ -88,7 +88,7 @@ impl Cursor {
         let start =
             if form.back { Start::Before(row(form.row)) } else { Start::After(row(form.row)) };
         let known = Known { position, total: form.total, first: Some(row(form.first)) };
-        let text = form.text;
+        let text = form.text.map(Text::checked).transpose()?.flatten();
         Ok((Self { predicate, sort, text, count: false, known: Some(known) }, start))
     }
 

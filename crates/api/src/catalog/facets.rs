@@ -1,5 +1,7 @@
 //! `GET` and `POST /entity-facets`: the values of fields, counted.
 
+use std::collections::HashSet;
+
 use axum::extract::{RawQuery, Request};
 use axum::response::Response;
 use model::index::lower;
@@ -21,9 +23,13 @@ const FACETS_MAX: usize = 100;
 /// `GET /entity-facets`
 pub(crate) async fn facets(at: At, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::parse(query.as_deref(), &["facet", "filter"])?;
-    let facets = params.all("facet").to_vec();
-    if facets.is_empty() {
+    if params.all("facet").is_empty() {
         return Err(ApiError::input("request/query must have required property 'facet'"));
+    }
+    let facets = params.all("facet").iter().filter(|facet| !facet.is_empty());
+    let facets: Vec<String> = facets.cloned().collect();
+    if facets.is_empty() {
+        return Err(ApiError::input("Missing facet parameter"));
     }
     let filter = filter::parse(params.all("filter"))?;
     count(at, facets, filter).await
@@ -52,6 +58,9 @@ async fn count(
     facets: Vec<String>,
     predicate: Option<Predicate>,
 ) -> Result<Response, ApiError> {
+    let mut facets = facets;
+    let mut seen = HashSet::new();
+    facets.retain(|facet| seen.insert(facet.clone()));
     if facets.len() > FACETS_MAX {
         let message = format!("a request can ask for at most {FACETS_MAX} facets");
         return Err(ApiError::input(message));

@@ -66,7 +66,7 @@ pub(crate) async fn by_query(at: At, RawQuery(query): RawQuery) -> Result<Respon
                 [one] => Some(one.split(',').map(str::to_owned).collect()),
                 many => Some(many.to_vec()),
             };
-            let text = Text::new(term.unwrap_or_default(), text_fields);
+            let text = Text::new(term.unwrap_or_default(), text_fields)?;
             (Cursor::first(filter, sort, text, counts), Start::Offset(offset))
         }
     };
@@ -113,7 +113,7 @@ pub(crate) async fn by_predicate(
         None => None,
         Some(text) => {
             let (term, fields) = (text.text("term")?, text.texts("fields")?);
-            Text::new(term.unwrap_or_default(), fields)
+            Text::new(term.unwrap_or_default(), fields)?
         }
     };
     let fields = Fields::parse(&body.texts("fields")?.unwrap_or_default(), &[])?;

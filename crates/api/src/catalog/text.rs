@@ -4,8 +4,16 @@ use model::index::lower;
 use serde::{Deserialize, Serialize};
 use views::{Condition, Filter, Like, Sort};
 
+use crate::ApiError;
+
 /// Where a term is looked for, unless told otherwise, in a list without an order.
 const FIELD: &str = "metadata.uid";
+
+/// In how many fields a term is looked for at the most. All values of each are looked at.
+const FIELDS_MAX: usize = 20;
+
+/// How many letters a term has at the most: no value that is kept is longer.
+const TERM_LETTERS_MAX: usize = 400;
 
 /// A term, and the fields in which it is looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,9 +26,21 @@ pub(crate) struct Text {
 
 impl Text {
     /// A filter, unless the term is empty.
-    pub(crate) fn new(term: &str, fields: Option<Vec<String>>) -> Option<Self> {
-        let term = term.trim();
-        (!term.is_empty()).then(|| Self { term: lower(term), fields })
+    pub(crate) fn new(term: &str, fields: Option<Vec<String>>) -> Result<Option<Self>, ApiError> {
+        Self { term: lower(term.trim()), fields }.checked()
+    }
+
+    /// The same, if it keeps to the limits.
+    pub(crate) fn checked(self) -> Result<Option<Self>, ApiError> {
+        if self.fields.as_ref().is_some_and(|fields| fields.len() > FIELDS_MAX) {
+            let message = format!("a term is looked for in at most {FIELDS_MAX} fields");
+            return Err(ApiError::input(message));
+        }
+        if self.term.chars().count() > TERM_LETTERS_MAX {
+            let message = format!("a term has at most {TERM_LETTERS_MAX} letters");
+            return Err(ApiError::input(message));
+        }
+        Ok((!self.term.is_empty()).then_some(self))
     }
 
     /// The filter that it is. Without fields, those of the order are looked at.
@@ -67,9 +87,11 @@ mod tests {
         };
         let of = |fields: Option<&[&str]>| {
             let fields = fields.map(|fields| fields.iter().map(ToString::to_string).collect());
-            Text::new(" PAY ", fields).unwrap()
+            Text::new(" PAY ", fields).unwrap().unwrap()
         };
-        assert_eq!(Text::new(" ", None), None);
+        assert_eq!(Text::new(" ", None), Ok(None));
+        assert!(Text::new("x", Some(vec!["a".into(); 21])).is_err());
+        assert!(Text::new(&"x".repeat(401), None).is_err());
         assert_eq!(of(None).filter(None), Filter::Any(vec![field("metadata.uid")]));
         assert_eq!(of(None).filter(Some(&sort)), Filter::Any(vec![field("metadata.name")]));
         let both = of(Some(&["Metadata.Name", "x"]));
