@@ -187,6 +187,7 @@ fn refused(error: &EmitError) -> ApiError {
     match error {
         EmitError::Stale { .. } => ApiError::conflict(format!("{error}; send it again")),
         EmitError::Stopped | EmitError::Clock { .. } => ApiError::unavailable(error.to_string()),
+        EmitError::TooLarge { .. } => ApiError::too_large(error.to_string()),
         EmitError::Log { .. } | EmitError::Known { .. } => {
             tracing::error!(%error, "documents could not be taken");
             ApiError::unavailable(error.to_string())

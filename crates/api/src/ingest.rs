@@ -354,7 +354,11 @@ struct GoneForm {
 fn read_form(form: Form, place: String, mode: IngestMode) -> IngestLine {
     match form {
         Form::Entity(EntityForm { entity, pointer }) => {
-            IngestLine::Document { document: entity, pointer: pointer.unwrap_or(place) }
+            let pointer = pointer.filter(|pointer| !pointer.is_empty()).unwrap_or(place);
+            IngestLine::Document { document: entity, pointer }
+        }
+        Form::Broken(BrokenForm { broken, item }) if item.is_empty() => {
+            IngestLine::Broken { item: place, message: broken }
         }
         Form::Broken(BrokenForm { broken, item }) => IngestLine::Broken { item, message: broken },
         Form::Gone(_) if mode == IngestMode::Snapshot => IngestLine::Broken {
@@ -385,6 +389,7 @@ mod tests {
             (r#"{}"#, document(json!({}), "line 7")),
             (r#"[1]"#, document(json!([1]), "line 7")),
             (r#"{"entity":{"a":1},"pointer":"f#1"}"#, document(json!({"a": 1}), "f#1")),
+            (r#"{"entity":{"a":1},"pointer":""}"#, document(json!({"a": 1}), "line 7")),
             (r#"{"entity":{"a":1}}"#, document(json!({"a": 1}), "line 7")),
         ] {
             assert_eq!(read_line(line.as_bytes(), 7, IngestMode::Snapshot), expected, "{line}");
@@ -398,6 +403,7 @@ mod tests {
             (gone, broken("line 7", "mode=changes")),
             (r#"{"gone":"a"}"#, broken("line 7", "mode=changes")),
             (r#"{"broken":"why","item":"f#2"}"#, broken("f#2", "why")),
+            (r#"{"broken":"why","item":""}"#, broken("line 7", "why")),
             (r#"{"entity":1,"pointr":"x"}"#, broken("line 7", "not of its form")),
         ] {
             let read = read_line(line.as_bytes(), 7, IngestMode::Snapshot);

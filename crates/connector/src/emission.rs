@@ -196,6 +196,14 @@ pub enum EmitError {
         /// Which.
         scope: String,
     },
+    /// Something is larger than the log takes; nothing that came with it was appended.
+    #[error("a record of {bytes} bytes is larger than the {limit} that the log takes")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The clock of this machine is behind the log.
     #[error("the clock of this machine is {behind_s} s behind the log; nothing is appended")]
     Clock {

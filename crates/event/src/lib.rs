@@ -26,8 +26,8 @@ pub use codec::{CODEC_VERSION, CodecError, decode, encode};
 pub use leaf::{Commitment, HASH_SUITE, Leaf, commit, leaf_of_record, leaf_of_unreadable};
 pub use position::{LogId, Offset, Position, PositionError};
 pub use record::{
-    Body, Content, Entry, Erased, Open, PartError, RECORD_BYTES_MAX, Record, RecordId, Salt,
-    SourceName,
+    ATTRIBUTE_BYTES_MAX, Body, Content, Entry, Erased, NUMBER_MAX, Open, PartError,
+    RECORD_BYTES_MAX, Record, RecordId, Salt, SourceName,
 };
 pub use seal::Seal;
 pub use time::{Timestamp, TimestampError};

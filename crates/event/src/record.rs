@@ -12,8 +12,11 @@ use crate::time::Timestamp;
 /// The largest record that a log takes, encoded, in bytes: room for an entity of 4 MB.
 pub const RECORD_BYTES_MAX: usize = 5 * 1024 * 1024;
 
-/// The longest text of an attribute (source, type, subject, author, pointer), in bytes.
-const ATTRIBUTE_BYTES_MAX: usize = 4096;
+/// The longest text of an attribute (subject, author, pointer), in bytes.
+pub const ATTRIBUTE_BYTES_MAX: usize = 4096;
+
+/// The largest epoch and sequence, so that the number after each still is one.
+pub const NUMBER_MAX: u64 = i64::MAX.unsigned_abs();
 
 /// A record's id (CloudEvents `id`): a UUIDv7, unique in its log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -160,8 +163,9 @@ impl Record {
         }
     }
 
-    /// Whether every attribute keeps to its limits. Decoders and appenders both ask, so that what
-    /// was appended can always be read.
+    /// Whether every attribute keeps to its limits. Decoders and logs both ask, so that what was
+    /// appended can always be read. The limits are part of the record's form: what is a record
+    /// under one version of Annals is one under every later version.
     ///
     /// # Errors
     /// Names the first attribute that does not.
@@ -172,6 +176,11 @@ impl Record {
         let printable = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
         if self.kind.is_empty() || self.kind.len() > 128 || !printable(&self.kind) {
             return fault("type", &self.kind);
+        }
+        for (part, number) in [("epoch", self.epoch), ("sequence", self.sequence)] {
+            if number > NUMBER_MAX {
+                return fault(part, &number.to_string());
+            }
         }
         let Body::Open(open) = &self.body else {
             return Ok(());

@@ -9,16 +9,18 @@ use serde::{Deserialize, Serialize};
 /// digits after the second: `2026-11-23T09:00:00.000000Z`.
 ///
 /// There is one text for each moment, so that texts sort as moments do and a record's leaf does
-/// not depend on who wrote the time down. The years run from 1970 to 9999.
+/// not depend on who wrote the time down. The years run from 1970 to 9999, up to the last moment
+/// whose text can be written in any time zone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
-/// 9999-12-31T23:59:59.999999Z in microseconds.
-const LATEST_US: i64 = 253_402_300_799_999_999;
+/// 9999-12-30T21:59:59.999999Z in microseconds.
+const LATEST_US: i64 = 253_402_207_199_999_999;
 
 impl Timestamp {
-    /// The moment so many microseconds after 1970 began; `None` before it or after the year 9999.
+    /// The moment so many microseconds after 1970 began; `None` before it or after the last that
+    /// has a text.
     #[must_use]
     pub const fn from_micros(us: i64) -> Option<Self> {
         if us >= 0 && us <= LATEST_US { Some(Self(us)) } else { None }
@@ -113,6 +115,13 @@ mod tests {
         assert!("2026-11-23T09:00:00Z".parse::<Timestamp>().is_err(), "not the canonical text");
         assert_eq!(Timestamp::from_micros(-1), None);
         assert_eq!(Timestamp::from_micros(LATEST_US + 1), None);
+    }
+
+    #[test]
+    fn the_last_moment_has_a_text() {
+        let last = Timestamp::from_micros(LATEST_US).unwrap();
+        assert_eq!(last.to_string(), "9999-12-30T21:59:59.999999Z");
+        assert_eq!(last.to_string().parse(), Ok(last));
     }
 
     proptest! {

@@ -4,8 +4,9 @@
 
 use bytes::Bytes;
 use event::{
-    Body, Entry, Erased, Event, Kind, Open, Record, RecordId, Salt, SourceName, Timestamp, Unfit,
-    commit, decode, encode, leaf_of_record, leaf_of_unreadable, read_line, write_line,
+    Body, Entry, Erased, Event, Kind, NUMBER_MAX, Open, Record, RecordId, Salt, SourceName,
+    Timestamp, Unfit, commit, decode, encode, leaf_of_record, leaf_of_unreadable, read_line,
+    write_line,
 };
 use expect_test::{expect, expect_file};
 use proptest::prelude::*;
@@ -134,13 +135,74 @@ const EVENTS: &[(Kind, &str)] = &[
     (Kind::CursorReached, r#"{"cursor":"2026"}"#),
 ];
 
-fn with_data(kind: &str, data: &'static str) -> Record {
+fn with_data(kind: &str, data: &str) -> Record {
     let mut record = sample();
     record.kind = kind.into();
     if let Body::Open(open) = &mut record.body {
-        open.data = Bytes::from_static(data.as_bytes());
+        open.data = Bytes::copy_from_slice(data.as_bytes());
     }
     record
+}
+
+/// Every text that an event may hold, as long as it may be, one more, and with NUL.
+#[test]
+fn texts_of_events_keep_to_their_limits() {
+    for (kind, text, bytes_max) in [
+        (Kind::EntityGone, r#"{"scope":"s","item":"TEXT"}"#, 1024),
+        (
+            Kind::EntityRefused,
+            r#"{"scope":"s","item":"TEXT","fingerprint":"00","error":{"name":"E","message":"no"}}"#,
+            1024,
+        ),
+        (
+            Kind::EntityRefused,
+            r#"{"scope":"s","fingerprint":"00","error":{"name":"E","message":"TEXT"}}"#,
+            16384,
+        ),
+        (Kind::EntityRemoved, r#"{"why":"TEXT"}"#, 16384),
+        (Kind::AspectObserved, r#"{"aspect":"TEXT","value":{}}"#, 1024),
+        (Kind::AspectEnded, r#"{"aspect":"TEXT"}"#, 1024),
+        (Kind::ActivityRecorded, r#"{"activity":"a","key":"TEXT","value":{}}"#, 1024),
+        (Kind::ActivityRecorded, r#"{"activity":"TEXT","key":"a","value":{}}"#, 1024),
+        (
+            Kind::ActivityRecorded,
+            r#"{"activity":"a","key":"a","about":{"annotation":"TEXT","value":"a"},"value":{}}"#,
+            1024,
+        ),
+        (
+            Kind::ActivityRecorded,
+            r#"{"activity":"a","key":"a","about":{"annotation":"a","value":"TEXT"},"value":{}}"#,
+            1024,
+        ),
+        (
+            Kind::LocationRegistered,
+            r#"{"id":"00000000-0000-0000-0000-000000000007","type":"url","target":"TEXT"}"#,
+            1024,
+        ),
+        (
+            Kind::LocationUpdated,
+            r#"{"id":"00000000-0000-0000-0000-000000000007","type":"url","target":"TEXT"}"#,
+            1024,
+        ),
+        (Kind::RefreshAsked, r#"{"target":"TEXT"}"#, 1024),
+        (Kind::ScopeRetired, r#"{"scope":"s","why":"TEXT"}"#, 16384),
+        (Kind::ConnectorChanged, r#"{"state":"held","why":"TEXT"}"#, 16384),
+        (Kind::EpochBegun, r#"{"node":"TEXT","version":"1"}"#, 1024),
+        (Kind::CursorReached, r#"{"cursor":"TEXT"}"#, 1024),
+    ] {
+        let schema = serde_json::to_value(kind.schema()).unwrap();
+        for (value, fits) in [
+            ("x".repeat(bytes_max), true),
+            ("x".repeat(bytes_max + 1), false),
+            ("a\\u0000b".to_owned(), false),
+        ] {
+            let data = text.replace("TEXT", &value);
+            let read = Event::of(&with_data(kind.as_str(), &data)).is_ok();
+            assert_eq!(read, fits, "{text} with {} bytes", value.len());
+            let value = serde_json::from_str(&data).unwrap();
+            assert_eq!(jsonschema::is_valid(&schema, &value), fits, "the schema of {text}");
+        }
+    }
 }
 
 #[test]
@@ -197,6 +259,8 @@ fn lines_that_are_no_records_are_refused_with_their_reason() {
         ("\"data\":{", "\"more\":{", "CloudEvent"),
         ("\"source\":\"files/local\"", "\"source\":\"files local\"", "form"),
         ("application/json", "text/plain", "datacontenttype"),
+        ("\"epoch\":\"00000000000000000003\"", "\"epoch\":\"09223372036854775808\"", "epoch"),
+        ("\"subject\":\"component:default/a\"", "\"subject\":\"\"", "subject"),
     ] {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good, "{from} is not in the line");
@@ -218,10 +282,10 @@ fn texts() -> impl Strategy<Value = Option<Box<str>>> {
 prop_compose! {
     fn records()(
         id in any::<u128>(), source in "[!-~]{1,30}", kind in "[!-~]{1,60}",
-        time in proptest::option::of(0..253_402_300_799_999_999_i64),
-        recorded in 0..253_402_300_799_999_999_i64,
+        time in proptest::option::of(0..=253_402_207_199_999_999_i64),
+        recorded in 0..=253_402_207_199_999_999_i64,
         causation in proptest::option::of(any::<u128>()),
-        epoch in any::<u64>(), sequence in any::<u64>(), salt in any::<[u8; 16]>(),
+        epoch in 0..=NUMBER_MAX, sequence in 0..=NUMBER_MAX, salt in any::<[u8; 16]>(),
         subject in texts(), author in texts(), pointer in texts(),
         data in prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..200),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use event::vocabulary::{
     About, ConnectorState, EntityGone, EntityRefused, EntitySeen, Fault, PolicySet, ScopeName,
-    SnapshotMark,
+    SnapshotMark, is_key,
 };
 use event::{
     Body, Entry, Event, LogId, Offset, Open, Record, RecordId, Salt, Seal, SourceName, Timestamp,
@@ -457,7 +457,7 @@ impl Document {
     }
 }
 
-/// The longest target that can be wanted, in bytes.
+/// The longest target that is looked at, in bytes.
 const WANT_BYTES_MAX: usize = 4096;
 
 /// The targets that a Location entity wants read, sorted, each once.
@@ -492,7 +492,7 @@ pub(crate) fn wants_of(document: &Value) -> Vec<Want> {
                 model::location::resolve_target(&base, kind, target, model::location::GITHUB_HOSTS);
             Want { target: format!("{kind}:{target}").into(), optional }
         })
-        .filter(|want| want.target.len() <= WANT_BYTES_MAX && !want.target.contains('\0'))
+        .filter(|want| is_key(&want.target))
         .collect();
     wants.sort_unstable();
     wants.dedup_by(|a, b| a.target == b.target);

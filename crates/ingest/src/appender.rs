@@ -1,16 +1,24 @@
 //! Stamping and appending: what a source says becomes records.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use connector::EmitError;
-use event::{Body, Event, Kind, Offset, Open, Record, RecordId, Salt, SourceName, Timestamp};
+use event::{
+    ATTRIBUTE_BYTES_MAX, Body, Event, Kind, Offset, Open, RECORD_BYTES_MAX, Record, RecordId, Salt,
+    SourceName, Timestamp,
+};
 use log::Log;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rand::Rng;
 use uuid::{NoContext, Uuid};
 
 use crate::Clock;
+use crate::text::fit;
+
+/// What a record has at the most beside its data, subject, author and pointer, in bytes.
+const ENVELOPE_BYTES_MAX: usize = 1024;
 
 /// A record before it is stamped.
 #[derive(Clone, Debug)]
@@ -64,6 +72,25 @@ impl Draft {
     #[must_use]
     pub fn at(self, pointer: Option<&str>) -> Self {
         Self { pointer: pointer.map(Into::into), ..self }
+    }
+
+    /// With attributes that a record can have: an empty one is none, one that is too long is cut.
+    fn fit(self) -> Self {
+        let fit = |text: Option<Box<str>>| {
+            let text = text.filter(|text| !text.is_empty())?;
+            Some(match fit(&text, ATTRIBUTE_BYTES_MAX) {
+                Cow::Borrowed(_) => text,
+                Cow::Owned(fit) => fit.into(),
+            })
+        };
+        Self { author: fit(self.author), pointer: fit(self.pointer), ..self }
+    }
+
+    /// How many bytes its record has at the most.
+    fn bytes(&self) -> usize {
+        let texts = [&self.subject, &self.author, &self.pointer];
+        let texts: usize = texts.into_iter().flatten().map(|text| text.len()).sum();
+        self.data.len() + texts + ENVELOPE_BYTES_MAX
     }
 }
 
@@ -131,21 +158,30 @@ impl Appender {
     /// all are durable; `None` when there are none.
     ///
     /// # Errors
-    /// When the log can't promise that they are durable.
+    /// When one is larger than a record may be (nothing is appended then), or when the log can't
+    /// promise that they are durable.
     pub fn append(&self, drafts: Vec<Draft>) -> Result<Option<Offset>, EmitError> {
-        self.hand_in(drafts).map(|ticket| ticket.wait()).transpose()
+        self.hand_in(drafts)?.map(|ticket| ticket.wait()).transpose()
     }
 
     /// Hands in drafts, which are appended in their order and together with others, when somebody
     /// waits for them or for later ones.
-    pub(crate) fn hand_in(&self, drafts: Vec<Draft>) -> Option<Ticket> {
+    ///
+    /// # Errors
+    /// When one is larger than a record may be; none is appended then.
+    pub(crate) fn hand_in(&self, drafts: Vec<Draft>) -> Result<Option<Ticket>, EmitError> {
         if drafts.is_empty() {
-            return None;
+            return Ok(None);
+        }
+        let drafts: Vec<Draft> = drafts.into_iter().map(Draft::fit).collect();
+        // What the log would refuse may not get into a group: it would take the others with it.
+        if let Some(bytes) = drafts.iter().map(Draft::bytes).find(|&b| b > RECORD_BYTES_MAX) {
+            return Err(EmitError::TooLarge { bytes, limit: RECORD_BYTES_MAX });
         }
         let mut state = self.queue.state.lock();
         state.waiting.extend(drafts);
         let end = state.next + state.waiting.len() as u64;
-        Some(Ticket { queue: Arc::clone(&self.queue), end })
+        Ok(Some(Ticket { queue: Arc::clone(&self.queue), end }))
     }
 
     /// How many drafts were handed in that nobody has begun to append.
@@ -262,4 +298,53 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use event::vocabulary::{CursorReached, EntityRemoved};
+    use log::{Budget, MemoryLog};
+
+    use super::*;
+
+    fn appender(log: &Arc<MemoryLog>) -> Appender {
+        let source = SourceName::new("test/source").expect("a source");
+        let log = Arc::clone(log) as Arc<dyn Log>;
+        Appender::new(log, Arc::new(Timestamp::default), source, 1)
+    }
+
+    fn removed() -> Draft {
+        Draft::new(&Event::EntityRemoved(EntityRemoved { why: None }))
+    }
+
+    #[test]
+    fn attributes_become_what_a_record_can_have() {
+        let log = Arc::new(MemoryLog::new());
+        let long = "ä".repeat(ATTRIBUTE_BYTES_MAX);
+        for (given, stands) in [
+            ("", None),
+            ("a.yaml#0", Some("a.yaml#0".to_owned())),
+            ("a\0b", Some("a␀b".to_owned())),
+            (&long, Some("ä".repeat((ATTRIBUTE_BYTES_MAX - 3) / 2) + "…")),
+        ] {
+            let draft = removed().by(Some(given)).at(Some(given));
+            let at = appender(&log).append(vec![draft]).expect("an append").expect("an offset");
+            let entry = log.read(at, Budget::default()).expect("a read").remove(0);
+            let record = entry.content.expect("a record");
+            let open = record.open().expect("an open body");
+            assert_eq!(open.pointer.as_deref(), stands.as_deref(), "{given:.10}");
+            assert_eq!(open.author.as_deref(), stands.as_deref(), "{given:.10}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_and_the_source_goes_on() {
+        let log = Arc::new(MemoryLog::new());
+        let appender = appender(&log);
+        let cursor = "x".repeat(RECORD_BYTES_MAX);
+        let large = Draft::new(&Event::CursorReached(CursorReached { cursor }));
+        let refused = appender.append(vec![removed(), large]);
+        assert!(matches!(refused, Err(EmitError::TooLarge { .. })), "{refused:?}");
+        assert_eq!(appender.append(vec![removed()]), Ok(Some(0)));
+    }
 }

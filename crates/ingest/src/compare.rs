@@ -12,6 +12,7 @@ use model::reference::EntityRef;
 use uuid::Uuid;
 
 use crate::appender::Ticket;
+use crate::text::{fit_fault, fit_name};
 use crate::verdict::{Accepted, Verdict, fingerprint};
 use crate::{Appender, Draft, Ingest, KnownError, KnownScope, Pending};
 
@@ -266,13 +267,14 @@ impl<'a> Comparison<'a> {
     fn unreadable(&mut self, broken: Broken) -> Result<(), EmitError> {
         if self.unreadable.is_none() {
             let message = format!("{} can't be read: {}", broken.item, broken.fault.message);
-            self.unreadable = Some(Fault { name: broken.fault.name.clone(), message });
+            self.unreadable = Some(fit_fault(Fault { name: broken.fault.name.clone(), message }));
         }
         self.broken(broken)
     }
 
     fn broken(&mut self, broken: Broken) -> Result<(), EmitError> {
         let Broken { item, about, fault, pointer } = broken;
+        let (item, fault) = (fit_name(item), fit_fault(fault));
         self.outcome.seen += 1;
         self.seen.insert(key_of_item(&item));
         self.note_refusal(item.clone(), pointer.as_deref(), &fault);
@@ -332,7 +334,7 @@ impl<'a> Comparison<'a> {
         if self.appender.waiting() >= DRAFTS_MAX {
             self.flush()?;
         }
-        let ticket = self.appender.hand_in(std::mem::take(&mut self.drafts));
+        let ticket = self.appender.hand_in(std::mem::take(&mut self.drafts))?;
         if let Some(ticket) = &ticket {
             let pending = Pending::HandedIn(ticket.clone());
             self.ingest.pending.lock().insert(self.scope.clone(), pending);

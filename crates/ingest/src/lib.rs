@@ -22,6 +22,7 @@ mod guard;
 mod known;
 mod locations;
 mod serve;
+mod text;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};

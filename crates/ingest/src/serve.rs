@@ -5,10 +5,11 @@ use std::sync::mpsc as std_mpsc;
 
 use connector::{Emission, EmitError, Outcome, SnapshotRequest, Status};
 use event::Event;
-use event::vocabulary::{ConnectorChanged, CursorReached, ScopeName, ScopeRetired};
+use event::vocabulary::{ConnectorChanged, CursorReached, ScopeName, ScopeRetired, is_key};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::compare::{How, Taken, held, unknown};
+use crate::text::fit_words;
 use crate::{Appender, Draft, Ingest};
 
 /// Snapshots that are appended and wait to be confirmed, before the next one is taken.
@@ -36,10 +37,7 @@ impl Ingest {
                         confirm_later(retired, done, &unconfirmed);
                     }
                     Emission::Status(status) => self.status(appender, status),
-                    Emission::Cursor(cursor) => {
-                        let event = Event::CursorReached(CursorReached { cursor });
-                        self.say(appender, &event);
-                    }
+                    Emission::Cursor(cursor) => self.cursor(appender, cursor),
                 }
             }
             drop(unconfirmed);
@@ -91,7 +89,7 @@ impl Ingest {
         if approved || self.options.guard.lets_pass(outcome.gone, of) {
             for scope in retiring {
                 let _alone = self.occupy(scope);
-                let why = why.map(str::to_owned);
+                let why = why.map(fit_words);
                 let event = Event::ScopeRetired(ScopeRetired { scope: scope.clone(), why });
                 drafts.push(Draft::new(&event));
             }
@@ -112,8 +110,20 @@ impl Ingest {
 
     fn status(&self, appender: &Appender, status: Status) {
         let Status { state, scope, why } = status;
+        let why = why.as_deref().map(fit_words);
         let changed = ConnectorChanged { state, scope, why, withdrawals: None };
         self.say(appender, &Event::ConnectorChanged(changed));
+    }
+
+    fn cursor(&self, appender: &Appender, cursor: String) {
+        // A cursor that was cut would lead elsewhere; without it the source is read from the last
+        // one on, or anew.
+        if !is_key(&cursor) {
+            let bytes = cursor.len();
+            tracing::error!(source = %appender.source(), bytes, "a cursor can't be kept");
+            return;
+        }
+        self.say(appender, &Event::CursorReached(CursorReached { cursor }));
     }
 
     fn say(&self, appender: &Appender, event: &Event<'_>) {

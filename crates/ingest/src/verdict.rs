@@ -8,6 +8,11 @@ use model::validate::{Refusal, Validator};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::text::fit_fault;
+
+/// The largest document that becomes an entity, as JSON, in bytes.
+const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What validates documents.
 pub struct Judge {
     validator: Validator,
@@ -81,6 +86,14 @@ impl Judge {
         };
         let hash = model::canonical::content_hash_under(&document, &self.kinds);
         match serde_json::value::to_raw_value(&document) {
+            Ok(raw) if raw.get().len() > DOCUMENT_BYTES_MAX => {
+                let bytes = raw.get().len();
+                let message = format!(
+                    "the document has {bytes} bytes, more than the {DOCUMENT_BYTES_MAX} that the \
+                     catalog takes"
+                );
+                Self::refuse(&document, Fault { name: "InputError".into(), message })
+            }
             Ok(raw) => Verdict::Accepted(Accepted { reference, hash, raw }),
             Err(error) => {
                 let fault = Fault { name: "Error".into(), message: error.to_string() };
@@ -90,6 +103,7 @@ impl Judge {
     }
 
     fn refuse(document: &Value, fault: Fault) -> Verdict {
+        let fault = fit_fault(fault);
         let view = model::document::Document::new(document);
         let reference = view.reference().ok();
         let content = model::canonical::content_hash(document);
@@ -106,4 +120,33 @@ pub(crate) fn fingerprint(what: &[u8], fault: &Fault) -> [u8; 32] {
         hasher.update(part);
     }
     hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_document_too_large_for_the_log_is_refused() {
+        let kinds = Kinds::builtin();
+        let judge = Judge::new(Validator::new(&kinds).expect("a validator"), kinds);
+        let document = |bytes: usize| {
+            json!({
+                "apiVersion": "backstage.io/v1alpha1", "kind": "Component",
+                "metadata": {"name": "a", "description": "x".repeat(bytes)},
+                "spec": {"type": "service", "lifecycle": "production", "owner": "a"},
+            })
+        };
+        let verdict = judge.judge(document(DOCUMENT_BYTES_MAX - 1000));
+        assert!(matches!(verdict, Verdict::Accepted(_)), "{verdict:.100?}");
+        match judge.judge(document(DOCUMENT_BYTES_MAX)) {
+            Verdict::Refused { reference: Some(reference), fault, .. } => {
+                assert_eq!(reference.as_str(), "component:default/a");
+                assert!(fault.message.contains("more than the 4194304"), "{}", fault.message);
+            }
+            verdict => panic!("{verdict:.100?}"),
+        }
+    }
 }

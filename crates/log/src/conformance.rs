@@ -47,6 +47,7 @@ pub const LAWS: &[(&str, Check)] = &[
     ("a read keeps to its budget and always gets on", reads_keep_to_their_budget),
     ("reading at the end and beyond gives nothing", nothing_beyond_the_end),
     ("too large an entry is refused, and nothing of its append is kept", too_large_is_refused),
+    ("a record that could not be read again is refused", unreadable_is_refused),
     ("waiting ends with the next append, or with its time", waiting_ends),
 ];
 
@@ -213,6 +214,40 @@ fn too_large_is_refused(bench: &dyn Bench) {
     assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
     assert_eq!(log.append(&[record(1)]).expect("the log takes the next"), 0);
     assert_eq!(read_all(&*log), [record(1)]);
+}
+
+fn unreadable_is_refused(bench: &dyn Bench) {
+    let open = |change: fn(&mut Open)| {
+        let mut record = record(1).expect("a record");
+        if let Body::Open(open) = &mut record.body {
+            change(open);
+        }
+        record
+    };
+    let with = |change: fn(&mut Record)| {
+        let mut record = record(1).expect("a record");
+        change(&mut record);
+        record
+    };
+    let log = bench.create();
+    for (what, unfit) in [
+        ("an empty pointer", open(|open| open.pointer = Some("".into()))),
+        ("a pointer with NUL", open(|open| open.pointer = Some("a\0b".into()))),
+        ("a long pointer", open(|open| open.pointer = Some("a".repeat(4097).into()))),
+        ("an empty subject", open(|open| open.subject = Some("".into()))),
+        ("an empty author", open(|open| open.author = Some("".into()))),
+        ("no type", with(|record| record.kind = "".into())),
+        ("a type with a space", with(|record| record.kind = "a b".into())),
+        ("too large an epoch", with(|record| record.epoch = u64::MAX)),
+        ("too large a sequence", with(|record| record.sequence = 1 << 63)),
+    ] {
+        let error = log.append(&[record(0), Ok(unfit)]).expect_err(what);
+        assert!(matches!(error, Error::Unfit(_)), "{what}: {error:?}");
+    }
+    let longest = open(|open| open.pointer = Some("a".repeat(4096).into()));
+    let contents = [Ok(longest), Ok(with(|record| record.epoch = i64::MAX.unsigned_abs()))];
+    assert_eq!(log.append(&contents).expect("the log takes what is just of its form"), 0);
+    assert_eq!(read_all(&*log), contents);
 }
 
 fn waiting_ends(bench: &dyn Bench) {

@@ -18,16 +18,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use event::{Content, Entry, Offset, RECORD_BYTES_MAX};
+use event::{Content, Entry, Offset};
 use parking_lot::{Condvar, Mutex};
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Direction, ErrorKind,
     IteratorMode, Options, ReadOptions, WriteBatch,
 };
 
+use crate::frame::checked_frame;
 use crate::plant::planted;
 use crate::watermark::Watermark;
-use crate::{Budget, Error, FrameError, Log, read_frame, write_frame};
+use crate::{Budget, Error, FrameError, Log, read_frame};
 
 /// The format that this program writes, and the latest that it reads.
 const FORMAT: u32 = 1;
@@ -160,8 +161,7 @@ impl EmbeddedLog {
 
 impl Log for EmbeddedLog {
     fn append(&self, contents: &[Content]) -> Result<Offset, Error> {
-        let frames: Vec<Bytes> = contents.iter().map(write_frame).collect();
-        frames.iter().try_for_each(|frame| check_size(frame.len()))?;
+        let frames = contents.iter().map(checked_frame).collect::<Result<Vec<Bytes>, Error>>()?;
         let mut state = self.state.lock();
         let first = state.next;
         let end = first + frames.len() as Offset;
@@ -264,14 +264,6 @@ fn check_end(found: Offset, acknowledged: Offset) -> Result<(), Error> {
         let lost = acknowledged - found;
         let what = format!("{lost} acknowledged records from there on can't be read");
         return Err(Error::Damaged { offset: found, what });
-    }
-    Ok(())
-}
-
-/// Whether a log takes an entry whose frame has so many bytes.
-pub(crate) fn check_size(bytes: usize) -> Result<(), Error> {
-    if bytes > RECORD_BYTES_MAX {
-        return Err(Error::TooLarge { bytes, limit: RECORD_BYTES_MAX });
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 //! record in the binary form of `crates/event`, or the bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use event::{CodecError, Content, decode, encode};
+use event::{CodecError, Content, RECORD_BYTES_MAX, decode, encode};
+
+use crate::Error;
 
 const RECORD: u8 = 1;
 const OTHER: u8 = 0;
@@ -44,6 +46,18 @@ pub fn write_frame(content: &Content) -> Bytes {
     frame.put_u8(sort);
     frame.put_slice(&body);
     frame.freeze()
+}
+
+/// Frames an entry's content for appending, if a log takes it.
+pub(crate) fn checked_frame(content: &Content) -> Result<Bytes, Error> {
+    if let Ok(record) = content {
+        record.check()?;
+    }
+    let frame = write_frame(content);
+    if frame.len() > RECORD_BYTES_MAX {
+        return Err(Error::TooLarge { bytes: frame.len(), limit: RECORD_BYTES_MAX });
+    }
+    Ok(frame)
 }
 
 /// The content of a frame.

@@ -22,7 +22,7 @@ pub mod conformance;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use event::{Content, Entry, Offset};
+use event::{Content, Entry, Offset, PartError};
 
 pub use embedded::{EmbeddedLog, EmbeddedOptions};
 pub use frame::{FrameError, read_frame, write_frame};
@@ -41,9 +41,12 @@ pub use watermark::{read_watermark, write_watermark};
 /// 4. What was read at an offset is read there again, also after a crash and a restart.
 /// 5. `end` never goes back, and everything below it can be read.
 /// 6. `wait` returns as soon as there is something beyond, or when its time is over.
+/// 7. A record that could not be read again, since an attribute is not of its form
+///    ([`event::Record::check`]), is not taken.
 pub trait Log: Send + Sync {
     /// Appends all of `contents`, in their order, and returns the offset of the first once all
-    /// are durable. Nothing is appended when there is nothing to append or something is too large.
+    /// are durable. Nothing is appended when there is nothing to append, or when something is too
+    /// large or not a record of its form.
     ///
     /// # Errors
     /// When the log can't promise that the records are durable.
@@ -131,6 +134,9 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A record has an attribute that could not be read again.
+    #[error("a record can't be appended")]
+    Unfit(#[from] PartError),
     /// There is no room left on the disk.
     #[error("the disk that holds {} is full", .path.display())]
     DiskFull {

@@ -25,7 +25,7 @@ impl MemoryLog {
 impl Log for MemoryLog {
     fn append(&self, contents: &[Content]) -> Result<Offset, Error> {
         for content in contents {
-            crate::embedded::check_size(crate::write_frame(content).len())?;
+            crate::frame::checked_frame(content)?;
         }
         let mut all = self.contents.lock();
         let first = all.len() as Offset;

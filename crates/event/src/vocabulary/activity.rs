@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::vocabulary::limits;
 use crate::vocabulary::raw_object;
 
 /// Something happened. The record's subject is the entity, where the source knows it; else `about`
@@ -12,8 +13,12 @@ use crate::vocabulary::raw_object;
 #[serde(deny_unknown_fields)]
 pub struct ActivityRecorded<'a> {
     /// What: a CDEvents type without its version, `dev.cdevents.service.deployed`.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub activity: String,
     /// The source's own id of it; the same one twice is one activity.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub key: String,
     /// The annotation by which the entity is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +41,11 @@ impl PartialEq for ActivityRecorded<'_> {
 #[serde(deny_unknown_fields)]
 pub struct About {
     /// The annotation's key: `github.com/project-slug`.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub annotation: String,
     /// The annotation's value.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub value: String,
 }

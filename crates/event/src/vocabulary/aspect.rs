@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::vocabulary::limits;
 use crate::vocabulary::raw_object;
 
 /// What a source observes of an entity, which is the record's subject. One value for each entity,
@@ -12,6 +13,8 @@ use crate::vocabulary::raw_object;
 #[serde(deny_unknown_fields)]
 pub struct AspectObserved<'a> {
     /// The aspect's name: `kubernetes/prod`.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub aspect: String,
     /// What is observed: significant fields only.
     #[serde(borrow, deserialize_with = "raw_object")]
@@ -30,5 +33,7 @@ impl PartialEq for AspectObserved<'_> {
 #[serde(deny_unknown_fields)]
 pub struct AspectEnded {
     /// The aspect's name.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub aspect: String,
 }

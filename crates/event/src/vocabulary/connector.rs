@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary::limits;
 use crate::vocabulary::scope::ScopeName;
 
 /// A source begins a new life, on some node. Its records of lower epochs are fenced off from here.
@@ -10,8 +11,12 @@ use crate::vocabulary::scope::ScopeName;
 #[serde(deny_unknown_fields)]
 pub struct EpochBegun {
     /// The node, by the name that it gave itself.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub node: String,
     /// The version of Annals that it runs.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub version: String,
 }
 
@@ -25,7 +30,12 @@ pub struct ConnectorChanged {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeName>,
     /// Why, in words for the person who has to mend it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "limits::words_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(max = 16384), regex(pattern = r"^[^\u0000]*$"))]
     pub why: Option<String>,
     /// How many entities a held withdrawal would take away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,5 +61,7 @@ pub enum ConnectorState {
 #[serde(deny_unknown_fields)]
 pub struct CursorReached {
     /// The cursor.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub cursor: String,
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::position::Offset;
+use crate::vocabulary::limits;
 use crate::vocabulary::raw_object;
 use crate::vocabulary::scope::ScopeName;
 
@@ -58,7 +59,12 @@ pub struct EntityGone {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotMark>,
     /// The refused item that is gone, where it never had a reference.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "limits::key_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub item: Option<String>,
 }
 
@@ -74,10 +80,17 @@ pub struct EntityRefused {
     pub snapshot: Option<SnapshotMark>,
     /// The item's name in its scope, where it has no reference: a file and the document's number
     /// in it, or a target.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "limits::key_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub item: Option<String>,
     /// BLAKE3 of what was refused and why, lower-case hexadecimal, so that the same fault is
     /// appended once.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub fingerprint: String,
     /// What is wrong with it.
     pub error: Fault,
@@ -88,8 +101,12 @@ pub struct EntityRefused {
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// The error's class: `InputError`, `NotFoundError`, `ConflictError`.
+    #[serde(deserialize_with = "limits::name")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub name: Cow<'static, str>,
     /// What is wrong, in one sentence or two.
+    #[serde(deserialize_with = "limits::words")]
+    #[schemars(length(max = 16384), regex(pattern = r"^[^\u0000]*$"))]
     pub message: String,
 }
 
@@ -99,6 +116,11 @@ pub struct Fault {
 #[serde(deny_unknown_fields)]
 pub struct EntityRemoved {
     /// Why, in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "limits::words_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(max = 16384), regex(pattern = r"^[^\u0000]*$"))]
     pub why: Option<String>,
 }

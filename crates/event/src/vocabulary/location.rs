@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::vocabulary::limits;
+
 /// A location was registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -11,9 +13,12 @@ pub struct LocationRegistered {
     /// The location's id.
     pub id: Uuid,
     /// `url` or `file`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub kind: String,
     /// What is to be read.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub target: String,
 }
 
@@ -24,9 +29,12 @@ pub struct LocationUpdated {
     /// The location's id.
     pub id: Uuid,
     /// `url` or `file`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub kind: String,
     /// What is to be read.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub target: String,
 }
 
@@ -44,6 +52,11 @@ pub struct LocationRemoved {
 #[serde(deny_unknown_fields)]
 pub struct RefreshAsked {
     /// The target, as `type:target`, where no entity was named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "limits::key_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub target: Option<String>,
 }

@@ -9,6 +9,7 @@ mod activity;
 mod aspect;
 mod connector;
 mod entity;
+mod limits;
 mod location;
 mod log;
 mod scope;
@@ -19,6 +20,7 @@ pub use activity::{About, ActivityRecorded};
 pub use aspect::{AspectEnded, AspectObserved};
 pub use connector::{ConnectorChanged, ConnectorState, CursorReached, EpochBegun};
 pub use entity::{EntityGone, EntityRefused, EntityRemoved, EntitySeen, Fault, SnapshotMark};
+pub use limits::{KEY_BYTES_MAX, WORDS_BYTES_MAX, is_key};
 pub use location::{LocationRegistered, LocationRemoved, LocationUpdated, RefreshAsked};
 pub use log::{
     FoldAdopted, KeyRotated, LogAttested, LogCreated, LogErased, Orphans, PolicySet, Replaced,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::entity::SnapshotMark;
+use crate::vocabulary::limits;
 
 /// The name of a scope: `files/local/catalog/all.yaml`, `kubernetes/prod/payments`.
 ///
@@ -80,6 +81,8 @@ pub struct ScopeVerified {
     pub refused: u64,
     /// BLAKE3, in lower-case hexadecimal, over the sorted references and content hashes of the
     /// documents that were not refused.
+    #[serde(deserialize_with = "limits::key")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub digest: String,
 }
 
@@ -91,7 +94,12 @@ pub struct ScopeRetired {
     /// Which scope.
     pub scope: ScopeName,
     /// Why, in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "limits::words_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(max = 16384), regex(pattern = r"^[^\u0000]*$"))]
     pub why: Option<String>,
 }
 
