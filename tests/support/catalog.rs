@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use event::vocabulary::Orphans;
 use model::kinds::Kinds;
+use model::relations::{Assertion, assertions};
 use serde_json::{Value, json};
 
 use crate::history::{SCOPES, Step, item_name};
@@ -16,6 +17,10 @@ struct Entity {
     claims: Vec<(usize, Value)>,
     /// What it shows, while it is there.
     shown: Option<Value>,
+    /// The scope whose document that is.
+    holder: Option<usize>,
+    /// What the document asserted when it came to be shown.
+    asserted: Vec<Assertion>,
     orphan: bool,
     /// Faults of items that it shows, by scope and item, in the order in which they came.
     item_faults: Vec<((usize, usize), String)>,
@@ -30,6 +35,7 @@ pub struct Catalog {
     /// Items that can't be read, and who shows that.
     broken: BTreeMap<(usize, usize), Option<String>>,
     orphans: Orphans,
+    kinds: Kinds,
 }
 
 impl Catalog {
@@ -59,12 +65,19 @@ impl Catalog {
             }
             Step::Removed { reference } => self.removed(reference),
             Step::Retired { scope } => self.retired(*scope),
-            Step::Orphans(orphans) => self.orphans = *orphans,
+            Step::Policy { orphans, robots } => {
+                let kinds = robots.kinds().into_iter().map(|k| serde_json::from_value(k).unwrap());
+                (self.orphans, self.kinds) = (*orphans, Kinds::recorded(kinds.collect()));
+            }
             Step::Nothing(_) => {}
         }
     }
 
     fn seen(&mut self, scope: usize, document: &Value) {
+        if assertions(document, &self.kinds).is_err() {
+            // It can't be read under this policy, and changes nothing.
+            return;
+        }
         let view = model::document::Document::new(document);
         let reference = view.reference().unwrap().to_string();
         self.refused.remove(&(scope, reference.clone()));
@@ -74,7 +87,10 @@ impl Catalog {
             None => entity.claims.push((scope, document.clone())),
         }
         entity.orphan = false;
-        entity.show();
+        if entity.claims.first().is_some_and(|(first, _)| *first == scope) {
+            entity.holder = None;
+        }
+        entity.show(&self.kinds);
     }
 
     fn gone(&mut self, scope: usize, reference: &str) {
@@ -91,7 +107,7 @@ impl Catalog {
         if entity.claims.is_empty() && orphans == Orphans::Keep {
             entity.orphan = entity.shown.is_some();
         } else {
-            entity.show();
+            entity.show(&self.kinds);
         }
     }
 
@@ -103,7 +119,7 @@ impl Catalog {
             self.refused.remove(&(scope, reference.to_owned()));
         }
         entity.orphan = false;
-        entity.show();
+        entity.show(&self.kinds);
     }
 
     fn retired(&mut self, scope: usize) {
@@ -183,11 +199,12 @@ impl Catalog {
     /// The relations that an entity shows.
     #[must_use]
     pub fn relations(&self, reference: &str) -> BTreeSet<(String, String)> {
-        let kinds = Kinds::builtin();
         let mut relations = BTreeSet::new();
         for (holder, entity) in &self.entities {
-            let Some(shown) = &entity.shown else { continue };
-            for assertion in model::relations::assertions(shown, &kinds).unwrap() {
+            if entity.shown.is_none() {
+                continue;
+            }
+            for assertion in &entity.asserted {
                 let target = assertion.target.to_string();
                 if holder == reference {
                     relations.insert((assertion.relation.to_string(), target.clone()));
@@ -230,10 +247,18 @@ impl Catalog {
 }
 
 impl Entity {
-    /// Shows what the oldest claim shows, or nothing.
-    fn show(&mut self) {
+    /// Shows what the oldest claim shows, or nothing. What a document asserts is told when it
+    /// begins to be shown, under the policy of that moment.
+    fn show(&mut self, kinds: &Kinds) {
         let was_there = self.shown.is_some();
+        let holder = self.claims.first().map(|(scope, _)| *scope);
         self.shown = self.claims.first().map(|(_, document)| document.clone());
+        if let Some(shown) = &self.shown
+            && self.holder != holder
+        {
+            self.asserted = assertions(shown, kinds).unwrap_or_default();
+        }
+        self.holder = holder;
         if !was_there || self.shown.is_none() {
             self.item_faults.clear();
         }

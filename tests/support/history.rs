@@ -31,8 +31,9 @@ pub enum Step {
     Removed { reference: String },
     /// A scope is no more.
     Retired { scope: usize },
-    /// What happens to entities that nothing shows.
-    Orphans(Orphans),
+    /// The policy is another: what happens to entities that nothing shows, and what is known of
+    /// robots.
+    Policy { orphans: Orphans, robots: Robots },
     /// Nothing that changes an entity: a duplicate, a zombie, garbage, a stale snapshot.
     Nothing(Noise),
 }
@@ -47,9 +48,36 @@ pub enum Noise {
     Epoch,
 }
 
+/// What a policy says of the kind `Robot`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Robots {
+    /// Nothing: any robot is taken, and refers to nothing.
+    #[default]
+    Unknown,
+    /// A peer is named in full; a robot whose peer is not can't be read.
+    Strict,
+    /// A peer is a robot, where nothing else is said.
+    Lenient,
+}
+
+impl Robots {
+    /// The kinds that the policy adds.
+    #[must_use]
+    pub fn kinds(self) -> Vec<Value> {
+        let mut peer = json!({"field": "spec.peer", "relation": "peerOf", "inverse": "hasPeer"});
+        match self {
+            Self::Unknown => return Vec::new(),
+            Self::Strict => {}
+            Self::Lenient => peer["defaultKind"] = json!("Robot"),
+        }
+        vec![json!({"kind": "Robot", "apiVersion": ["acme.example/v1"], "relations": [peer]})]
+    }
+}
+
 pub const SCOPES: usize = 4;
 const NAMES: &[&str] = &["a", "b", "c", "Dash-Board", "e.e", "f_f"];
 const LIFECYCLES: &[&str] = &["production", "experimental", "Production", "deprecated"];
+const KINDS: &[&str] = &["Component", "Group", "System", "Resource", "User", "Location", "Robot"];
 const TAGS: &[&str] = &["java", "go", "rust", "data-x", "c++"];
 
 /// The name of a scope.
@@ -71,7 +99,7 @@ fn reference(kind: &str, name: &str) -> String {
 /// A document of one of few entities, with fields that change.
 pub fn document(random: &mut Random) -> Value {
     let name = random.pick(NAMES);
-    let kind = random.pick(&["Component", "Group", "System", "Resource", "User", "Location"]);
+    let kind = random.pick(KINDS);
     let mut metadata = json!({"name": name, "namespace": "default"});
     if random.chance(50) {
         let tags: Vec<&str> = TAGS.iter().copied().filter(|_| random.chance(40)).collect();
@@ -113,11 +141,16 @@ pub fn document(random: &mut Random) -> Value {
             "memberOf": (0..random.below(3)).map(|_| random.pick(NAMES)).collect::<Vec<_>>(),
             "num": random.below(3), "yes": random.chance(50), "nul": null,
         }),
+        "Robot" => {
+            let peer = random.pick(NAMES);
+            json!({"peer": if random.chance(60) { peer.into() } else { reference("Robot", peer) }})
+        }
         "Location" => json!({"targets": [format!("./{}.yaml", random.below(4))]}),
         _ => json!({"owner": group(random)}),
     };
+    let version = if kind == "Robot" { "acme.example/v1" } else { "backstage.io/v1alpha1" };
     let mut document = json!({
-        "apiVersion": "backstage.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec,
+        "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec,
     });
     model::document::normalize(&mut document, &model::kinds::Kinds::builtin());
     document
@@ -125,7 +158,7 @@ pub fn document(random: &mut Random) -> Value {
 
 /// A reference that documents may have.
 fn any_reference(random: &mut Random) -> String {
-    let kind = random.pick(&["Component", "Group", "System", "Resource", "User", "Location"]);
+    let kind = random.pick(KINDS);
     reference(kind, random.pick(NAMES))
 }
 
@@ -152,7 +185,10 @@ fn step(random: &mut Random) -> Step {
         78..=80 => Step::Mended { scope, item: random.below(3) },
         81..=84 => Step::Removed { reference: any_reference(random) },
         85..=86 => Step::Retired { scope },
-        87 => Step::Orphans(random.pick(&[Orphans::Keep, Orphans::Withdraw])),
+        87..=89 => Step::Policy {
+            orphans: random.pick(&[Orphans::Keep, Orphans::Withdraw]),
+            robots: random.pick(&[Robots::Unknown, Robots::Strict, Robots::Lenient]),
+        },
         _ => Step::Nothing(random.pick(&[
             Noise::Duplicate,
             Noise::Zombie,
@@ -255,8 +291,8 @@ impl Recorder {
                 let retired = ScopeRetired { scope: scope_name(*scope), why: None };
                 self.record(&Event::ScopeRetired(retired), None)
             }
-            Step::Orphans(orphans) => {
-                let policy = PolicySet { kinds: Vec::new(), orphans: *orphans };
+            Step::Policy { orphans, robots } => {
+                let policy = PolicySet { kinds: robots.kinds(), orphans: *orphans };
                 self.record(&Event::PolicySet(policy), None)
             }
             Step::Nothing(noise) => self.noise(*noise),

@@ -9,8 +9,8 @@ use event::vocabulary::{
     SnapshotMark, is_key,
 };
 use event::{
-    Body, Entry, Event, LogId, Offset, Open, Record, RecordId, Salt, Seal, SourceName, Timestamp,
-    Unfit,
+    Body, Content, Entry, Event, LogId, Offset, Open, Record, RecordId, Salt, Seal, SourceName,
+    Timestamp, Unfit,
 };
 use model::index::Terms;
 use model::location::LocationRef;
@@ -20,6 +20,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::document::{uid_of, write};
+use crate::prior::Prior;
 use crate::rows::{Cause, Policy};
 
 /// A record that was read, and what was computed from it alone.
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub act: Act,
     /// What it was read under.
     pub under: Under,
+    /// What was read.
+    content: Content,
 }
 
 /// What reading a record depends on beside the record. Where it turns out to be another by the
@@ -43,11 +46,24 @@ pub struct Under {
     pub log: Option<LogId>,
     /// The policy in force.
     pub policy: Arc<Policy>,
+    /// The version of the rules in force.
+    pub rules: u32,
 }
 
 impl Under {
+    /// What is in force after some record.
+    #[must_use]
+    pub fn of(prior: &Prior) -> Self {
+        Self {
+            log: prior.log().map(|log| log.id),
+            policy: prior.policy(),
+            // Before any was adopted, the first is in force.
+            rules: prior.rules().version.max(1),
+        }
+    }
+
     pub(crate) fn same(&self, other: &Self) -> bool {
-        self.log == other.log && self.policy.at == other.policy.at
+        self.log == other.log && self.policy.at == other.policy.at && self.rules == other.rules
     }
 }
 
@@ -265,8 +281,6 @@ pub struct Document {
     pub own_etag: bool,
     /// The document as it is served while it has no faults.
     pub served: Bytes,
-    /// As it stands in the record.
-    raw: Bytes,
 }
 
 /// A target that a Location entity wants read.
@@ -280,29 +294,20 @@ pub struct Want {
 
 /// Reads what stands at a place of the log.
 #[must_use]
-pub fn prepare(entry: &Entry, under: &Under) -> Prepared {
-    let (stamp, act) = match &entry.content {
+pub fn prepare(entry: Entry, under: &Under) -> Prepared {
+    let Entry { offset, content } = entry;
+    let (stamp, act) = match &content {
         Err(bytes) => (Err(bytes.len() as u64), Act::Garbage("it is not a record".into())),
         Ok(record) => (Ok(Stamp::new(record)), act_of(record, under)),
     };
-    Prepared { offset: entry.offset, stamp, act, under: under.clone() }
+    Prepared { offset, stamp, act, under: under.clone(), content }
 }
 
 impl Prepared {
-    /// The same record, read under what is in force now.
+    /// The same record, read under what is in force now. All of it is read again: what could not
+    /// be read before may be readable now, and the other way round.
     pub(crate) fn again(&self, under: &Under) -> Self {
-        let mut again = Self { under: under.clone(), ..self.clone() };
-        if let Act::Seen { scope, snapshot, document } = &self.act {
-            again.act = match Document::read(&document.raw, document.seal.salt, under) {
-                Ok(document) => Act::Seen {
-                    scope: scope.clone(),
-                    snapshot: *snapshot,
-                    document: Arc::new(document),
-                },
-                Err(why) => Act::Garbage(why.into()),
-            };
-        }
-        again
+        prepare(Entry { offset: self.offset, content: self.content.clone() }, under)
     }
 }
 
@@ -378,8 +383,7 @@ fn read_event(event: Event<'_>, open: &Open, under: &Under) -> Result<Act, Strin
 }
 
 fn read_seen(seen: EntitySeen<'_>, open: &Open, under: &Under) -> Result<Act, String> {
-    let raw = open.data.slice_ref(seen.entity.get().as_bytes());
-    let document = Document::read(&raw, open.salt, under)?;
+    let document = Document::read(seen.entity.get(), open.salt, under)?;
     if reference(open.subject.as_deref())? != document.reference {
         return Err(format!(
             "its subject is not the reference of its document, {}",
@@ -425,8 +429,8 @@ fn reference(subject: Option<&str>) -> Result<EntityRef, String> {
 }
 
 impl Document {
-    fn read(raw: &Bytes, salt: Salt, under: &Under) -> Result<Self, String> {
-        let value: Value = serde_json::from_slice(raw)
+    fn read(raw: &str, salt: Salt, under: &Under) -> Result<Self, String> {
+        let value: Value = serde_json::from_str(raw)
             .map_err(|error| format!("its document can't be read: {error}"))?;
         let view = model::document::Document::new(&value);
         let reference =
@@ -452,7 +456,6 @@ impl Document {
             wants,
             own_etag,
             served,
-            raw: raw.clone(),
         })
     }
 }

@@ -59,8 +59,8 @@ impl Catalog {
                 data: event.to_data(),
             }),
         };
-        let under = Under { log: self.prior.log().map(|log| log.id), policy: self.prior.policy() };
-        let record = prepare(&Entry { offset: self.end, content: Ok(record) }, &under);
+        let under = Under::of(&self.prior);
+        let record = prepare(Entry { offset: self.end, content: Ok(record) }, &under);
         self.end += 1;
         self.changes.clear();
         let (mut rounds, mut step) = (0, None);

@@ -16,15 +16,15 @@ pub(crate) struct Ready {
 }
 
 /// Prepares what was read: all that can be done without the state before it.
-pub(crate) fn prepare(entries: &[Entry], under: &Under) -> Vec<Ready> {
-    let ready = |entry: &Entry| {
+pub(crate) fn prepare(entries: Vec<Entry>, under: &Under) -> Vec<Ready> {
+    let ready = |entry: Entry| {
         let leaf = match &entry.content {
             Ok(record) => leaf_of_record(record),
             Err(raw) => leaf_of_unreadable(raw),
         };
         Ready { record: fold::prepare(entry, under), leaf: leaf.hash }
     };
-    entries.iter().map(ready).collect()
+    entries.into_iter().map(ready).collect()
 }
 
 /// Loads what the records of a batch name themselves, in two rounds.

@@ -97,7 +97,7 @@ impl Processor {
         }
         let done = views.applied().filter(|applied| applied.step.is_none());
         let prior = views.prior()?;
-        let under = under(&prior);
+        let under = Under::of(&prior);
         Ok(Self {
             log,
             progress: Arc::new(Progress::new(done.map(|applied| applied.offset))),
@@ -213,7 +213,7 @@ impl Processor {
         let entries = self.budget.entries.min(usize::try_from(left).unwrap_or(usize::MAX));
         let entries = self.log.read(from, Budget { entries, ..self.budget })?;
         let under = self.under.lock().clone();
-        Ok(prepare(&entries, &under))
+        Ok(prepare(entries, &under))
     }
 
     fn fold_all(&self, batches: &Receiver<Result<Vec<Ready>, Error>>) -> Result<(), Error> {
@@ -275,7 +275,7 @@ impl Processor {
         self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
         self.metrics.records.inc_by(batch.len() as u64);
         self.metrics.batches.inc();
-        *self.under.lock() = under(&prior);
+        *self.under.lock() = Under::of(&prior);
         self.progress.reached(last.record.offset);
         Ok(prior.next_batch())
     }
@@ -290,10 +290,6 @@ impl Processor {
         let log = prior.log().map_or(LogId::new(0), |log| log.id);
         applied(log, ready, step, prior, digests)
     }
-}
-
-fn under(prior: &Prior) -> Under {
-    Under { log: prior.log().map(|log| log.id), policy: prior.policy() }
 }
 
 /// Whether the last record that was folded still stands where it stood.

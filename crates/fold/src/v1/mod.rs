@@ -43,7 +43,7 @@ pub(crate) fn fold(prior: &Prior, record: &Prepared, step: Option<&Step>) -> Fol
     {
         return Folded::Halt(Halt::Rules { version });
     }
-    let under = Under { log: prior.log().map(|log| log.id), policy: prior.policy() };
+    let under = Under::of(prior);
     let again;
     let record = if record.under.same(&under) {
         record
