@@ -128,8 +128,6 @@ impl Stamp {
 pub enum Act {
     /// `log.created`
     Created(event::vocabulary::LogCreated),
-    /// `key.rotated`
-    KeyRotated(event::vocabulary::KeyRotated),
     /// `policy.set`
     PolicySet(PolicySet),
     /// `fold.adopted`
@@ -137,7 +135,8 @@ pub enum Act {
         /// The version of the rules.
         version: u32,
     },
-    /// `log.attested` and `log.erased`, which change no row.
+    /// `key.rotated`, `log.attested` and `log.erased`, which change no row: whether they are true
+    /// is for those to say who check signatures.
     Statement,
     /// `scope.verified`
     Verified(event::vocabulary::ScopeVerified),
@@ -332,10 +331,9 @@ fn read_event(event: Event<'_>, open: &Open, under: &Under) -> Result<Act, Strin
     let subject = open.subject.as_deref();
     Ok(match event {
         Event::LogCreated(data) => Act::Created(data),
-        Event::KeyRotated(data) => Act::KeyRotated(data),
         Event::PolicySet(data) => Act::PolicySet(data),
         Event::FoldAdopted(data) => Act::Adopted { version: data.version },
-        Event::LogAttested(_) | Event::LogErased(_) => Act::Statement,
+        Event::KeyRotated(_) | Event::LogAttested(_) | Event::LogErased(_) => Act::Statement,
         Event::ScopeVerified(data) => Act::Verified(data),
         Event::ScopeRetired(data) => Act::Retired { scope: data.scope },
         Event::WithdrawalApproved(data) => Act::Approved(data),

@@ -516,7 +516,7 @@ pub struct LogInfo {
     pub codec: u8,
     /// Its hash functions.
     pub hashes: Box<str>,
-    /// Its identity key, where it has one.
+    /// The identity key that it began with, where it had one.
     pub key: Option<Box<str>>,
 }
 

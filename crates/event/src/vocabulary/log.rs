@@ -25,7 +25,9 @@ pub struct LogCreated {
     pub key: Option<String>,
 }
 
-/// The identity key was exchanged; the statement is signed by the key that was valid before.
+/// The identity key was exchanged; the statement is signed by the key that was valid before. The
+/// fold takes nobody's word for that: it changes nothing, and whoever proves something with the
+/// key checks the signature first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRotated {

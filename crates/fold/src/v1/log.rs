@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use event::vocabulary::{KeyRotated, LogCreated, PolicySet};
+use event::vocabulary::{LogCreated, PolicySet};
 use model::kinds::{CustomKind, Kinds};
 
 use crate::prior::Change;
@@ -23,14 +23,6 @@ pub(super) fn created(cx: &mut Context<'_>, data: &LogCreated) {
         key: data.key.as_deref().map(Into::into),
     };
     cx.put(Change::Log((), Some(Arc::new(info))));
-}
-
-/// `key.rotated`
-pub(super) fn key_rotated(cx: &mut Context<'_>, data: &KeyRotated) {
-    if let Some(log) = cx.prior.log() {
-        let info = LogInfo { key: Some(data.key.as_str().into()), ..LogInfo::clone(log) };
-        cx.put(Change::Log((), Some(Arc::new(info))));
-    }
 }
 
 /// `policy.set`: the last one counts. What entities it makes differ is seen when they are next

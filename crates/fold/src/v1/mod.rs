@@ -76,7 +76,6 @@ fn apply(
     }
     match &record.act {
         Act::Created(data) => log::created(cx, data),
-        Act::KeyRotated(data) => log::key_rotated(cx, data),
         Act::PolicySet(data) => {
             if let Err(why) = log::policy_set(cx, data) {
                 quarantine_for(cx, record, &why);
