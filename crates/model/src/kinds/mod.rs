@@ -6,6 +6,7 @@
 mod builtin;
 mod custom;
 mod entity;
+mod recorded;
 mod shape;
 mod template;
 
@@ -22,6 +23,7 @@ use crate::relations::RelationType;
 
 pub use custom::{CustomKind, CustomRelation, KindProblem, KindsError};
 pub(crate) use entity::{ENTITY, ENVELOPE};
+pub use recorded::Unread;
 pub(crate) use shape::{Path, Rule, Violation, describe, spec_missing};
 
 /// A field of a document that refers to other entities, by a text or an array of texts.
