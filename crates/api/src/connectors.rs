@@ -5,7 +5,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use event::vocabulary::ScopeName;
-use fold::Condition;
+use fold::{Condition, Why};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -49,10 +49,27 @@ pub(crate) async fn list(at: At) -> Result<Response, ApiError> {
     let quarantined: Vec<Value> = reader
         .quarantine(REFUSALS_MAX)?
         .into_iter()
-        .map(|(offset, row)| json!({"offset": offset, "why": row.why}))
+        .map(|(offset, row)| json!({"offset": offset, "why": words(row.why)}))
         .collect();
     let body = json!({"sources": sources, "scopes": scopes, "quarantined": quarantined});
     Ok(([at.header()], Json(body)).into_response())
+}
+
+/// Why something could not be folded, in words that quote nothing of it.
+const fn words(why: Why) -> &'static str {
+    match why {
+        Why::NotARecord => "it is not a record",
+        Why::Foreign => "its type is not one that belongs here",
+        Why::Data => "its data is not of its type",
+        Why::Subject => "its subject is not a full reference in lower case",
+        Why::Nameless => "it names neither an entity nor an item",
+        Why::Fingerprint => "its fingerprint is not 64 hexadecimal digits",
+        Why::Document => "its document can't be read, or has no reference",
+        Why::OtherSubject => "its subject is not the reference of its document",
+        Why::Relations => "its document refers to what can't be referred to",
+        Why::Policy => "the kinds of its policy can't be read",
+        Why::Full => "the catalog has no numbers left for what it names",
+    }
 }
 
 fn condition(condition: &Condition) -> Value {

@@ -9,7 +9,9 @@
 //! (`crates/views`), and indexes, which follow from the rows.
 //!
 //! Invariant: the same log gives the same rows, whatever node folds it, in whatever batches.
-//! Invariant: a record that was seen before, or comes from a fenced epoch, changes no entity.
+//! Invariant: a record that was seen before, or comes from a fenced epoch, changes nothing but the
+//! counts of its source, whatever its type; neither does it stop a node. So does one that was
+//! erased, whatever it was.
 //! Invariant: rules that were ever in force stay here; a new rule is a new version (`v1`, …),
 //! in force from the log's `fold.adopted` on.
 
@@ -24,20 +26,22 @@ mod relations;
 mod rows;
 mod v1;
 
-use event::Unfit;
+use event::{CODEC_VERSION, HASH_SUITE};
 
 pub use document::uid_of;
 pub use element::{Element, element_of, is_element};
 pub use ids::{EntityId, RelationId, ScopeId};
 pub use needs::{Need, first_needs, second_needs};
-pub use prepare::{Act, Document, Prepared, Stamp, Under, prepare};
+pub use prepare::{Act, Document, Newer, Prepared, Stamp, Under, prepare};
 pub use prior::{Change, Key, Page, Prior};
 pub use relations::{Direction, RelationNames};
 pub use rows::{
     Activity, Approval, Aspect, Cause, ChangeKind, Claim, Condition, Counters, Edge, EntityFault,
     Item, Location, LogInfo, Policy, Quarantined, Refusal, RowError, Rules, Scope, Source,
-    Standing, Subject, Verified, Version, Wanted, Wanter,
+    Standing, Subject, Verified, Version, Wanted, Wanter, Why,
 };
+
+pub use v1::Admission;
 
 /// The latest version of the rules that this program knows.
 pub const RULES_VERSION: u32 = 1;
@@ -62,9 +66,20 @@ pub enum Folded {
 /// Why a node has to stop at a record.
 #[derive(Debug, thiserror::Error)]
 pub enum Halt {
-    /// The record's type came later than this program.
+    /// The record came later than this program.
     #[error(transparent)]
-    Newer(Unfit),
+    Newer(Newer),
+    /// The log is written in a way that came later than this program.
+    #[error(
+        "the log was made with codec {codec} and the hash functions `{hashes}`, and this version \
+         of Annals knows codecs up to {CODEC_VERSION} and `{HASH_SUITE}`"
+    )]
+    Suite {
+        /// The codec.
+        codec: u8,
+        /// The hash functions.
+        hashes: String,
+    },
     /// The rules that the log adopts came later than this program.
     #[error(
         "the log adopts version {version} of the fold's rules, and this version of Annals knows up \

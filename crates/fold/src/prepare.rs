@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use event::vocabulary::{
-    About, ConnectorState, EntityGone, EntityRefused, EntitySeen, Fault, PolicySet, ScopeName,
-    SnapshotMark, is_key,
+    About, ConnectorState, EntityGone, EntityRefused, EntitySeen, Fault, Orphans, PolicySet,
+    ScopeName, SnapshotMark, is_key,
 };
 use event::{
-    Body, Content, Entry, Event, LogId, Offset, Open, Record, RecordId, Salt, Seal, SourceName,
+    Content, Entry, Event, LogId, Offset, Open, Record, RecordId, Salt, Seal, SourceName,
     Timestamp, Unfit,
 };
 use model::index::Terms;
+use model::kinds::{CustomKind, Kinds, Unread};
 use model::location::LocationRef;
 use model::reference::EntityRef;
 use model::relations::Assertion;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 
 use crate::document::{uid_of, write};
 use crate::prior::Prior;
-use crate::rows::{Cause, Policy};
+use crate::rows::{Cause, Policy, Why};
 
 /// A record that was read, and what was computed from it alone.
 #[derive(Clone, Debug)]
@@ -129,7 +130,14 @@ pub enum Act {
     /// `log.created`
     Created(event::vocabulary::LogCreated),
     /// `policy.set`
-    PolicySet(PolicySet),
+    PolicySet {
+        /// What happens to an entity that nothing shows any more.
+        orphans: Orphans,
+        /// The user's own kinds.
+        kinds: Kinds,
+        /// The same as JSON; empty where there are none.
+        custom: Box<str>,
+    },
     /// `fold.adopted`
     Adopted {
         /// The version of the rules.
@@ -254,9 +262,24 @@ pub enum Act {
     /// An event whose data was erased.
     Erased,
     /// What can't be folded, and why.
-    Garbage(Box<str>),
+    Garbage(Why),
     /// One of ours that came later than this program.
-    Newer(Arc<Unfit>),
+    Newer(Newer),
+}
+
+/// What came later than this program. Passing over it would make this node disagree with those
+/// that know it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Newer {
+    /// A type.
+    #[error("the log holds an event of type `{name}`, which this version of Annals does not know")]
+    Type {
+        /// The type.
+        name: Box<str>,
+    },
+    /// A policy whose kinds say what this program does not know.
+    #[error("the log holds a policy whose kinds say more than this version of Annals knows")]
+    Policy,
 }
 
 /// An entity's document, read.
@@ -296,13 +319,22 @@ pub struct Want {
 pub fn prepare(entry: Entry, under: &Under) -> Prepared {
     let Entry { offset, content } = entry;
     let (stamp, act) = match &content {
-        Err(bytes) => (Err(bytes.len() as u64), Act::Garbage("it is not a record".into())),
+        Err(bytes) => (Err(bytes.len() as u64), Act::Garbage(Why::NotARecord)),
         Ok(record) => (Ok(Stamp::new(record)), act_of(record, under)),
     };
     Prepared { offset, stamp, act, under: under.clone(), content }
 }
 
 impl Prepared {
+    /// How many bytes of data there are.
+    pub(crate) fn bytes(&self) -> u64 {
+        let data = match &self.content {
+            Ok(record) => record.open().map(|open| &open.data),
+            Err(bytes) => Some(bytes),
+        };
+        data.map_or(0, |data| data.len() as u64)
+    }
+
     /// The same record, read under what is in force now. All of it is read again: what could not
     /// be read before may be readable now, and the other way round.
     pub(crate) fn again(&self, under: &Under) -> Self {
@@ -311,27 +343,23 @@ impl Prepared {
 }
 
 fn act_of(record: &Record, under: &Under) -> Act {
-    let event = match Event::of(record) {
-        Ok(event) => event,
-        Err(unfit @ Unfit::Newer { .. }) => return Act::Newer(Arc::new(unfit)),
-        Err(Unfit::Erased) => return Act::Erased,
-        Err(unfit @ Unfit::Data { .. }) => {
-            let why = std::error::Error::source(&unfit).map(ToString::to_string);
-            return Act::Garbage(format!("{unfit}: {}", why.unwrap_or_default()).into());
-        }
-        Err(unfit @ Unfit::Foreign { .. }) => return Act::Garbage(unfit.to_string().into()),
-    };
-    let Body::Open(open) = &record.body else {
+    let Some(open) = record.open() else {
         return Act::Erased;
     };
-    read_event(event, open, under).unwrap_or_else(|why| Act::Garbage(why.into()))
+    match Event::of(record) {
+        Ok(event) => read_event(event, open, under).unwrap_or_else(Act::Garbage),
+        Err(Unfit::Newer { name }) => Act::Newer(Newer::Type { name: name.into() }),
+        Err(Unfit::Erased) => Act::Erased,
+        Err(Unfit::Data { .. }) => Act::Garbage(Why::Data),
+        Err(Unfit::Foreign { .. }) => Act::Garbage(Why::Foreign),
+    }
 }
 
-fn read_event(event: Event<'_>, open: &Open, under: &Under) -> Result<Act, String> {
+fn read_event(event: Event<'_>, open: &Open, under: &Under) -> Result<Act, Why> {
     let subject = open.subject.as_deref();
     Ok(match event {
         Event::LogCreated(data) => Act::Created(data),
-        Event::PolicySet(data) => Act::PolicySet(data),
+        Event::PolicySet(data) => read_policy(data)?,
         Event::FoldAdopted(data) => Act::Adopted { version: data.version },
         Event::KeyRotated(_) | Event::LogAttested(_) | Event::LogErased(_) => Act::Statement,
         Event::ScopeVerified(data) => Act::Verified(data),
@@ -380,30 +408,44 @@ fn read_event(event: Event<'_>, open: &Open, under: &Under) -> Result<Act, Strin
     })
 }
 
-fn read_seen(seen: EntitySeen<'_>, open: &Open, under: &Under) -> Result<Act, String> {
+fn read_policy(data: PolicySet) -> Result<Act, Why> {
+    let mut kinds = Vec::with_capacity(data.kinds.len());
+    for kind in &data.kinds {
+        match CustomKind::recorded(kind) {
+            Ok(kind) => kinds.push(kind),
+            Err(Unread::Newer) => return Ok(Act::Newer(Newer::Policy)),
+            Err(Unread::Malformed) => return Err(Why::Policy),
+        }
+    }
+    let custom = if data.kinds.is_empty() {
+        "".into()
+    } else {
+        serde_json::to_string(&data.kinds).unwrap_or_default().into()
+    };
+    Ok(Act::PolicySet { orphans: data.orphans, kinds: Kinds::recorded(kinds), custom })
+}
+
+fn read_seen(seen: EntitySeen<'_>, open: &Open, under: &Under) -> Result<Act, Why> {
     let document = Document::read(seen.entity.get(), open.salt, under)?;
     if reference(open.subject.as_deref())? != document.reference {
-        return Err(format!(
-            "its subject is not the reference of its document, {}",
-            document.reference
-        ));
+        return Err(Why::OtherSubject);
     }
     Ok(Act::Seen { scope: seen.scope, snapshot: seen.snapshot, document: Arc::new(document) })
 }
 
-fn read_gone(gone: EntityGone, subject: Option<&str>) -> Result<Act, String> {
+fn read_gone(gone: EntityGone, subject: Option<&str>) -> Result<Act, Why> {
     let reference = subject.map(|_| reference(subject)).transpose()?;
     if reference.is_none() && gone.item.is_none() {
-        return Err("it names neither an entity nor an item".into());
+        return Err(Why::Nameless);
     }
     let item = gone.item.map(Into::into);
     Ok(Act::Gone { scope: gone.scope, snapshot: gone.snapshot, reference, item })
 }
 
-fn read_refused(refused: EntityRefused, subject: Option<&str>) -> Result<Act, String> {
+fn read_refused(refused: EntityRefused, subject: Option<&str>) -> Result<Act, Why> {
     let reference = subject.map(|_| reference(subject)).transpose()?;
     if reference.is_none() && refused.item.is_none() {
-        return Err("it names neither an entity nor an item".into());
+        return Err(Why::Nameless);
     }
     let fingerprint = data_encoding::HEXLOWER.decode(refused.fingerprint.as_bytes()).ok();
     let fingerprint = fingerprint.and_then(|bytes| bytes.try_into().ok());
@@ -412,31 +454,26 @@ fn read_refused(refused: EntityRefused, subject: Option<&str>) -> Result<Act, St
         snapshot: refused.snapshot,
         reference,
         item: refused.item.map(Into::into),
-        fingerprint: fingerprint.ok_or("its fingerprint is not 64 hexadecimal digits")?,
+        fingerprint: fingerprint.ok_or(Why::Fingerprint)?,
         fault: refused.error,
     })
 }
 
-fn reference(subject: Option<&str>) -> Result<EntityRef, String> {
-    let text = subject.ok_or("it has no subject")?;
-    match EntityRef::canonical(text) {
-        Ok(reference) if reference.as_str() == text => Ok(reference),
-        Ok(_) => Err("its subject is not a reference in lower case".into()),
-        Err(error) => Err(format!("its subject is not a full reference: {error}")),
-    }
+fn reference(subject: Option<&str>) -> Result<EntityRef, Why> {
+    let text = subject.ok_or(Why::Subject)?;
+    EntityRef::canonical(text)
+        .ok()
+        .filter(|reference| reference.as_str() == text)
+        .ok_or(Why::Subject)
 }
 
 impl Document {
-    fn read(raw: &str, salt: Salt, under: &Under) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(raw)
-            .map_err(|error| format!("its document can't be read: {error}"))?;
+    fn read(raw: &str, salt: Salt, under: &Under) -> Result<Self, Why> {
+        let value: Value = serde_json::from_str(raw).map_err(|_| Why::Document)?;
         let view = model::document::Document::new(&value);
-        let reference =
-            view.reference().map_err(|error| format!("its document has no reference: {error}"))?;
+        let reference = view.reference().map_err(|_| Why::Document)?;
         let kinds = &under.policy.kinds;
-        let assertions = model::relations::assertions(&value, kinds).map_err(|error| {
-            format!("its document refers to what can't be referred to: {error}")
-        })?;
+        let assertions = model::relations::assertions(&value, kinds).map_err(|_| Why::Relations)?;
         let content = model::canonical::content_hash_under(&value, kinds);
         let mut terms = Terms::default();
         terms.fill(&value);

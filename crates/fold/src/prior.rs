@@ -343,9 +343,9 @@ impl Prior {
             Some(item) => Bound::Excluded((scope, item.clone())),
             None => Bound::Included((scope, Item::Unnamed("".into()))),
         };
-        let rows = self
-            .refusals
-            .range((from, Bound::Excluded((ScopeId(scope.0 + 1), Item::Entity(EntityId(0))))));
+        // The last number of all is never given to a scope.
+        let beyond = (ScopeId(scope.0.saturating_add(1)), Item::Entity(EntityId(0)));
+        let rows = self.refusals.range((from, Bound::Excluded(beyond)));
         let next =
             rows.filter_map(|((_, item), row)| row.clone().map(|row| (item.clone(), row))).next();
         let fresh = scope.0 >= self.fresh.scopes;

@@ -2,13 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use event::vocabulary::{FoldAdopted, KeyRotated, LogCreated};
-use event::{
-    Body, CODEC_VERSION, Content, Entry, Event, HASH_SUITE, LogId, Open, Record, RecordId, Salt,
-    SourceName, Timestamp,
+use event::vocabulary::{
+    EntityRefused, EntityRemoved, Fault, FoldAdopted, KeyRotated, LogCreated, ScopeName,
+    ScopeRetired, WithdrawalApproved,
 };
-use fold::{Change, Folded, Halt, Need, Page, Prior, Under, fold, prepare};
+use event::{
+    Body, CODEC_VERSION, Content, Entry, Erased, Event, HASH_SUITE, LogId, Open, Record, RecordId,
+    Salt, SourceName, Timestamp,
+};
+use fold::{
+    Change, Counters, Folded, Halt, Need, Page, Prior, Quarantined, Under, Why, fold, prepare,
+};
 use uuid::Uuid;
 
 /// A state in memory, and the records of one source that lead to it.
@@ -129,4 +136,169 @@ fn a_rotated_key_is_not_put_in_force() {
     let changes = machine.say(&rotated, None).unwrap();
     assert!(!changes.iter().any(|change| matches!(change, Change::Log(..))), "{changes:?}");
     assert_eq!(machine.prior.log().cloned(), before);
+}
+
+fn clock(machine: &Machine) -> i64 {
+    machine.prior.clock().unwrap().as_micros()
+}
+
+fn zombie(machine: &mut Machine, kind: &str, data: &'static str) -> Record {
+    let record = machine.record(kind, None, Bytes::from_static(data.as_bytes()));
+    machine.sequence -= 1;
+    Record { epoch: 0, ..record }
+}
+
+fn duplicate(machine: &mut Machine, kind: &str, data: &'static str) -> Record {
+    let record = machine.record(kind, None, Bytes::from_static(data.as_bytes()));
+    machine.sequence -= 1;
+    Record { sequence: 0, ..record }
+}
+
+fn erased(machine: &mut Machine, kind: &str, data: &'static str) -> Record {
+    let record = machine.record(kind, None, Bytes::from_static(data.as_bytes()));
+    let commitment = event::commit(record.open().unwrap());
+    Record { body: Body::Erased(Erased { commitment, residue: Bytes::new() }), ..record }
+}
+
+#[test]
+fn a_record_that_does_not_count_moves_no_clock() {
+    let mut machine = Machine::begun();
+    let before = clock(&machine);
+    for make in [zombie, duplicate] {
+        let mut record = make(&mut machine, "dev.annals.entity.removed.v1", "{}");
+        record.recorded = Timestamp::from_micros(before + 3_000_000_000_000_000).unwrap();
+        let changes = machine.fold(Ok(record)).unwrap();
+        assert!(matches!(changes[..], [Change::Source(..)]), "{changes:?}");
+    }
+    assert_eq!(clock(&machine), before);
+}
+
+#[test]
+fn what_came_later_stops_a_node_only_if_it_counts() {
+    const NEWER: &[(&str, &str)] = &[
+        ("dev.annals.entity.seen.v2", "{}"),
+        ("dev.annals.fold.adopted.v1", r#"{"version":4000000000}"#),
+        ("dev.annals.policy.set.v1", r#"{"kinds":[{"icon":1}],"orphans":"keep"}"#),
+    ];
+    for (kind, data) in NEWER {
+        for make in [zombie, duplicate, erased] {
+            let mut machine = Machine::begun();
+            let record = make(&mut machine, kind, data);
+            machine.fold(Ok(record)).unwrap();
+        }
+        let mut machine = Machine::begun();
+        let record = machine.record(kind, None, Bytes::from_static(data.as_bytes()));
+        let halt = machine.fold(Ok(record)).unwrap_err().to_string();
+        assert!(
+            halt.contains("this version of Annals knows") || halt.contains("not know"),
+            "{halt}"
+        );
+    }
+}
+
+#[test]
+fn a_log_of_another_suite_is_not_folded() {
+    for (codec, hashes) in [(200, HASH_SUITE), (0, HASH_SUITE), (CODEC_VERSION, "sha512-x-v9")] {
+        let created = LogCreated { codec, hashes: hashes.into(), ..created() };
+        let halt = Machine::empty().say(&Event::LogCreated(created), None).unwrap_err();
+        assert!(matches!(halt, Halt::Suite { .. }), "{halt:?}");
+    }
+    // A later one of the kind is of no account.
+    let mut machine = Machine::begun();
+    let created = LogCreated { codec: 200, ..created() };
+    machine.say(&Event::LogCreated(created), None).unwrap();
+}
+
+fn why(changes: &[Change]) -> Option<Why> {
+    changes.iter().find_map(|change| match change {
+        Change::Quarantine(_, row) => row.as_ref().map(|row| row.why),
+        _ => None,
+    })
+}
+
+#[test]
+fn what_can_t_be_folded_is_listed_with_a_number() {
+    let seen = r#"{"scope":"s","entity":{"kind":"Robot","apiVersion":"a/v1","metadata":{"name":"A"},"spec":{"peer":"x"}}}"#;
+    let nameless = r#"{"scope":"s","fingerprint":"00","error":{"name":"E","message":"m"}}"#;
+    let policy = r#"{"kinds":[{"kind":"Robot","apiVersion":"a/v1","relations":[{"field":"spec.peer","relation":"peerOf","inverse":"hasPeer"}]}],"orphans":"keep"}"#;
+    let mut machine = Machine::begun();
+    assert_eq!(why(&machine.fold(Err(Bytes::from_static(b"x"))).unwrap()), Some(Why::NotARecord));
+    for (kind, subject, data, expected) in [
+        ("org.example.other", None, "{}", Some(Why::Foreign)),
+        ("dev.annals.entity.removed.v1", Some("user:default/a"), r#"{"x":1}"#, Some(Why::Data)),
+        ("dev.annals.entity.removed.v1", None, "{}", Some(Why::Subject)),
+        ("dev.annals.entity.removed.v1", Some("User:default/a"), "{}", Some(Why::Subject)),
+        ("dev.annals.entity.gone.v1", None, r#"{"scope":"s"}"#, Some(Why::Nameless)),
+        ("dev.annals.entity.refused.v1", None, nameless, Some(Why::Nameless)),
+        ("dev.annals.entity.refused.v1", Some("user:default/a"), nameless, Some(Why::Fingerprint)),
+        ("dev.annals.entity.seen.v1", None, r#"{"scope":"s","entity":{}}"#, Some(Why::Document)),
+        ("dev.annals.entity.seen.v1", Some("robot:default/b"), seen, Some(Why::OtherSubject)),
+        ("dev.annals.entity.seen.v1", Some("robot:default/a"), seen, None),
+        ("dev.annals.policy.set.v1", None, r#"{"kinds":[{}],"orphans":"keep"}"#, Some(Why::Policy)),
+        ("dev.annals.policy.set.v1", None, policy, None),
+        ("dev.annals.entity.seen.v1", Some("robot:default/a"), seen, Some(Why::Relations)),
+    ] {
+        let record = machine.record(kind, subject, Bytes::from_static(data.as_bytes()));
+        let changes = machine.fold(Ok(record)).unwrap();
+        assert_eq!(why(&changes), expected, "{kind} of {subject:?}: {data}");
+    }
+    for (number, why) in (1_u8..).zip(Why::ALL) {
+        assert_eq!((u8::from(why), Why::try_from(number)), (number, Ok(why)));
+    }
+    let row = Quarantined { why: Why::Relations, bytes: 7, record: None };
+    let row = Change::Quarantine(0, Some(Arc::new(row))).row().unwrap();
+    assert_eq!(row, [1, 9, 7, 0], "form, number, bytes, no record");
+}
+
+#[test]
+fn numbers_that_run_out_stop_nothing() {
+    // Sequences that leave more out than a count can hold.
+    let mut machine = Machine::begun();
+    for epoch in 1..=3 {
+        (machine.epoch, machine.sequence) = (epoch, event::NUMBER_MAX);
+        let removed = Event::EntityRemoved(EntityRemoved { why: None });
+        machine.say(&removed, Some("user:default/a")).unwrap();
+    }
+    // No numbers left for entities, and for scopes.
+    for (entities, scopes) in [(u32::MAX - 1, 0), (0, u32::MAX)] {
+        let mut machine = Machine::begun();
+        machine.prior.apply(Change::Counters((), Some(Counters { entities, scopes })));
+        let refused = EntityRefused {
+            scope: ScopeName::new("s").unwrap(),
+            snapshot: None,
+            item: None,
+            fingerprint: "00".repeat(32),
+            error: Fault { name: "E".into(), message: "m".into() },
+        };
+        let refused = Event::EntityRefused(refused);
+        let _ = machine.say(&refused, Some("user:default/a")).unwrap();
+        let before = machine.prior.counters();
+        let changes = machine.say(&refused, Some("user:default/b")).unwrap();
+        assert_eq!(why(&changes), Some(Why::Full));
+        let others = |change: &&Change| {
+            !matches!(
+                change,
+                Change::Source(..) | Change::Clock(..) | Change::Time(..) | Change::Quarantine(..)
+            )
+        };
+        assert_eq!(changes.iter().find(others), None);
+        assert_eq!(machine.prior.counters(), before);
+    }
+}
+
+#[test]
+fn retiring_the_scope_with_the_source_s_name_uses_its_approval_up() {
+    let scope = || ScopeName::new("files/local").unwrap();
+    let mut machine = Machine::begun();
+    let approved = WithdrawalApproved { scope: scope(), at_most: 9 };
+    machine.say(&Event::WithdrawalApproved(approved), None).unwrap();
+    let retired = Event::ScopeRetired(ScopeRetired { scope: scope(), why: None });
+    let offset = machine.offset;
+    let changes = machine.say(&retired, None).unwrap();
+    let last = changes.iter().rev().find_map(|change| match change {
+        Change::Scope(_, row) => row.clone(),
+        _ => None,
+    });
+    let last = last.unwrap();
+    assert_eq!((last.retired, last.version, last.approval.clone()), (true, offset, None));
 }

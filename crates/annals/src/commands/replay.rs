@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use event::{Content, Event, Offset, Position, Timestamp};
+use fold::Admission;
 use log::{Budget, Log};
 use processor::{Metrics, Processor};
 
@@ -27,7 +28,13 @@ pub(crate) fn run(args: &Replay, json: bool) -> Result<Exit> {
         return Err(Wrong(format!("the folder {} is not empty", args.data.display())).into());
     }
     let log = open_log(&args.data)?;
-    let mut copy = Copy { log: &log, waiting: Vec::with_capacity(COPY), until, clock: None };
+    let mut copy = Copy {
+        log: &log,
+        waiting: Vec::with_capacity(COPY),
+        until,
+        admission: Admission::default(),
+        clock: None,
+    };
     let bar = report::bar(None, "reading records");
     each_record(&args.from, &mut |offset, content| {
         bar.inc(1);
@@ -118,7 +125,9 @@ struct Copy<'a> {
     log: &'a log::EmbeddedLog,
     waiting: Vec<Content>,
     until: Option<Until>,
-    /// The latest time at which a record so far was appended.
+    /// Which records count.
+    admission: Admission,
+    /// The latest time at which a record that counts was appended so far.
     clock: Option<Timestamp>,
 }
 
@@ -126,7 +135,9 @@ impl Copy<'_> {
     /// Takes a record; `false` when it is beyond the moment.
     fn take(&mut self, offset: Offset, content: Content) -> Result<bool> {
         if let Ok(record) = &content {
-            self.clock = self.clock.max(Some(record.recorded));
+            if self.admission.admits(record) {
+                self.clock = self.clock.max(Some(record.recorded));
+            }
             if let (Some(Until::Position(until)), 0, Ok(Event::LogCreated(created))) =
                 (self.until, offset, Event::of(record))
                 && created.log != until.log

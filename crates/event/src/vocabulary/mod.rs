@@ -1,7 +1,9 @@
 //! The closed vocabulary: every type of event that a log can hold, and its data.
 //!
 //! A type is `dev.annals.<subject>.<verb>.v1`. Its data is a JSON object whose schema stands in
-//! `schemas/`; a field is never added to a version, since an older program would not see it.
+//! `schemas/`. Neither a field nor a value of an enumeration is ever added to a version, since an
+//! older program would not know it: an event that says more is of the next version. The kinds of a
+//! policy may say more; a program that does not know what they say stops there.
 //! What an event is about, where that is an entity, stands in the record's `subject` as the
 //! entity's canonical reference.
 
@@ -194,13 +196,14 @@ impl<'a> Event<'a> {
     /// # Errors
     /// When it holds none that this program knows.
     pub fn of(record: &'a Record) -> Result<Self, Unfit> {
+        // What was erased is nothing any more, whatever it was.
+        let open = record.open().ok_or(Unfit::Erased)?;
         let name = &*record.kind;
         let Some(kind) = Kind::from_name(name) else {
             let name = name.to_owned();
             let ours = name.starts_with(TYPE_PREFIX);
             return Err(if ours { Unfit::Newer { name } } else { Unfit::Foreign { name } });
         };
-        let open = record.open().ok_or(Unfit::Erased)?;
         kind.read(&open.data).map_err(|source| Unfit::Data { name: kind.as_str(), source })
     }
 }

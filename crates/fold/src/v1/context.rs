@@ -26,6 +26,7 @@ pub(super) struct Context<'a> {
     named: BTreeMap<EntityRef, EntityId>,
     versions: BTreeMap<EntityId, Arc<Version>>,
     source: Option<Source>,
+    full: bool,
 }
 
 impl<'a> Context<'a> {
@@ -39,7 +40,21 @@ impl<'a> Context<'a> {
             named: BTreeMap::new(),
             versions: BTreeMap::new(),
             source: None,
+            full: false,
         }
+    }
+
+    /// Whether there was no number left for what the record names. Its changes are worth nothing
+    /// then.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// The number after one that is given; the last of all is never given.
+    fn next_number(&mut self, number: u32) -> u32 {
+        let next = number.checked_add(1);
+        self.full |= next.is_none();
+        next.unwrap_or(number)
     }
 
     /// The changes, with those rows that were collected until the end.
@@ -109,7 +124,7 @@ impl<'a> Context<'a> {
             return Ok(id);
         }
         let id = EntityId(self.counters.entities);
-        self.counters.entities += 1;
+        self.counters.entities = self.next_number(id.0);
         self.named.insert(reference.clone(), id);
         self.put(Change::Ref(reference.clone(), Some(id)));
         self.put(Change::Name(id, Some(reference.clone())));
@@ -170,7 +185,7 @@ impl<'a> Context<'a> {
             None => self.make_scope(name),
         };
         if !taken {
-            scope.stale += 1;
+            scope.stale = scope.stale.saturating_add(1);
             self.put(Change::Scope(name.clone(), Some(Arc::new(scope))));
             return Ok(None);
         }
@@ -185,7 +200,7 @@ impl<'a> Context<'a> {
 
     fn make_scope(&mut self, name: &ScopeName) -> Scope {
         let id = ScopeId(self.counters.scopes);
-        self.counters.scopes += 1;
+        self.counters.scopes = self.next_number(id.0);
         self.put(Change::ScopeName(id, Some(name.clone())));
         Scope {
             id,

@@ -51,7 +51,7 @@ fn refuse_entity(
 ) -> Result<(), Needs> {
     let known = claims::known(cx, scope.id, id)?;
     if known.is_none() {
-        scope.claims += 1;
+        scope.claims = scope.claims.saturating_add(1);
     }
     let claim = Claim {
         content: cx.seal(&refused.fingerprint),

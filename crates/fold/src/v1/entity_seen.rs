@@ -26,7 +26,7 @@ pub(super) fn fold(
         _ => cx.offset(),
     };
     if known.is_none() {
-        scope.claims += 1;
+        scope.claims = scope.claims.saturating_add(1);
     }
     if known.is_some_and(|claim| claim.refused) {
         cx.put(Change::Refusal((scope.id, Item::Entity(id)), None));

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use event::vocabulary::{LogCreated, PolicySet};
-use model::kinds::{CustomKind, Kinds};
+use event::vocabulary::{LogCreated, Orphans};
+use model::kinds::Kinds;
 
 use crate::prior::Change;
 use crate::rows::{LogInfo, Policy, Rules};
@@ -27,28 +27,16 @@ pub(super) fn created(cx: &mut Context<'_>, data: &LogCreated) {
 
 /// `policy.set`: the last one counts. What entities it makes differ is seen when they are next
 /// shown, since their content hashes differ under it.
-pub(super) fn policy_set(cx: &mut Context<'_>, data: &PolicySet) -> Result<(), String> {
-    let kinds: Vec<CustomKind> = data
-        .kinds
-        .iter()
-        .map(|kind| serde_json::from_value(kind.clone()))
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("its kinds can't be read: {error}"))?;
-    let kinds = Kinds::recorded(kinds);
+pub(super) fn policy_set(cx: &mut Context<'_>, orphans: Orphans, kinds: &Kinds, custom: &str) {
     let mut relations = cx.policy().relations.clone();
     for kind in kinds.custom() {
         for field in &kind.relations {
             relations = relations.with(&field.relation, &field.inverse);
         }
     }
-    let custom = if data.kinds.is_empty() {
-        "".into()
-    } else {
-        serde_json::to_string(&data.kinds).unwrap_or_default().into()
-    };
-    let policy = Policy { at: cx.offset(), orphans: data.orphans, custom, relations, kinds };
+    let policy =
+        Policy { at: cx.offset(), orphans, custom: custom.into(), relations, kinds: kinds.clone() };
     cx.put(Change::Policy((), Some(Arc::new(policy))));
-    Ok(())
 }
 
 /// `fold.adopted`: rules are never taken back.

@@ -20,28 +20,23 @@ mod source;
 
 use std::sync::Arc;
 
+use event::{CODEC_VERSION, HASH_SUITE};
+
 use crate::needs::Needs;
 use crate::prepare::{Act, Prepared, Under};
 use crate::prior::{Change, Prior};
-use crate::rows::Quarantined;
+use crate::rows::{Quarantined, Why};
 use crate::{Folded, Halt, Step};
 use context::Context;
 
+pub use source::Admission;
+
 /// Folds a record, or its next step.
 pub(crate) fn fold(prior: &Prior, record: &Prepared, step: Option<&Step>) -> Folded {
-    if let Act::Newer(unfit) = &record.act {
-        return Folded::Halt(Halt::Newer(match &**unfit {
-            event::Unfit::Newer { name } => event::Unfit::Newer { name: name.clone() },
-            _ => event::Unfit::Erased,
-        }));
-    }
-    if prior.log().is_none() && !matches!(record.act, Act::Created(_)) {
-        return Folded::Halt(Halt::NotALog);
-    }
-    if let Act::Adopted { version } = record.act
-        && version > crate::RULES_VERSION
+    if prior.log().is_none()
+        && let Err(halt) = check_first(record)
     {
-        return Folded::Halt(Halt::Rules { version });
+        return Folded::Halt(halt);
     }
     let under = Under::of(prior);
     let again;
@@ -53,38 +48,103 @@ pub(crate) fn fold(prior: &Prior, record: &Prepared, step: Option<&Step>) -> Fol
     };
     let mut cx = Context::new(prior, record, &under);
     match apply(&mut cx, record, step) {
+        Ok(_) if cx.is_full() => quarantined(prior, record, &under),
         Ok(next) => Folded::Changes { changes: cx.into_changes(), next },
+        Err(Stop::Needs(needs)) => Folded::Needs(needs.into_vec()),
+        Err(Stop::Halt(halt)) => Folded::Halt(halt),
+    }
+}
+
+/// Why a record can't be folded now.
+enum Stop {
+    /// Something has to be read first.
+    Needs(Needs),
+    /// It came later than this program.
+    Halt(Halt),
+}
+
+impl From<Needs> for Stop {
+    fn from(needs: Needs) -> Self {
+        Self::Needs(needs)
+    }
+}
+
+/// The first record says how the log is written.
+fn check_first(record: &Prepared) -> Result<(), Halt> {
+    let Act::Created(data) = &record.act else {
+        return Err(Halt::NotALog);
+    };
+    if !(1..=CODEC_VERSION).contains(&data.codec) || data.hashes != HASH_SUITE {
+        return Err(Halt::Suite { codec: data.codec, hashes: data.hashes.clone() });
+    }
+    Ok(())
+}
+
+/// What came later than this program stops a node, if it counts.
+fn check_known(act: &Act) -> Result<(), Halt> {
+    match act {
+        Act::Newer(newer) => Err(Halt::Newer(newer.clone())),
+        Act::Adopted { version } if *version > crate::RULES_VERSION => {
+            Err(Halt::Rules { version: *version })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lets a record in, as far as it counts, and lists it among those that could not be folded.
+fn quarantined(prior: &Prior, record: &Prepared, under: &Under) -> Folded {
+    let mut cx = Context::new(prior, record, under);
+    match admit(&mut cx, record) {
+        Ok(_) => {
+            quarantine(&mut cx, record, Why::Full);
+            Folded::Changes { changes: cx.into_changes(), next: None }
+        }
         Err(needs) => Folded::Needs(needs.into_vec()),
     }
+}
+
+/// Whether a record counts. One that does not moves no clock either: it may be as old, or as far
+/// ahead, as it likes.
+fn admit(cx: &mut Context<'_>, record: &Prepared) -> Result<bool, Needs> {
+    let Ok(stamp) = &record.stamp else {
+        return Ok(true);
+    };
+    let counts = source::admit(cx, stamp)?;
+    if counts {
+        cx.advance_clock(stamp.recorded);
+    }
+    Ok(counts)
 }
 
 fn apply(
     cx: &mut Context<'_>,
     record: &Prepared,
     step: Option<&Step>,
-) -> Result<Option<Step>, Needs> {
-    let Ok(stamp) = &record.stamp else {
-        quarantine(cx, record);
-        return Ok(None);
-    };
+) -> Result<Option<Step>, Stop> {
     if let (Some(step), Act::Retired { scope }) = (step, &record.act) {
-        return scope::retire(cx, scope, Some(step));
+        return Ok(scope::retire(cx, scope, Some(step))?);
     }
-    cx.advance_clock(stamp.recorded);
-    if !source::admit(cx, stamp)? {
+    if !admit(cx, record)? {
         return Ok(None);
     }
+    check_known(&record.act).map_err(Stop::Halt)?;
+    if let Act::Retired { scope } = &record.act {
+        return Ok(scope::retire(cx, scope, None)?);
+    }
+    rule(cx, record)?;
+    Ok(None)
+}
+
+/// What a record that counts does.
+fn rule(cx: &mut Context<'_>, record: &Prepared) -> Result<(), Needs> {
     match &record.act {
         Act::Created(data) => log::created(cx, data),
-        Act::PolicySet(data) => {
-            if let Err(why) = log::policy_set(cx, data) {
-                quarantine_for(cx, record, &why);
-            }
+        Act::PolicySet { orphans, kinds, custom } => {
+            log::policy_set(cx, *orphans, kinds, custom);
         }
         Act::Adopted { version } => log::adopted(cx, *version),
-        Act::Statement | Act::Erased | Act::Newer(_) => {}
+        Act::Statement | Act::Erased | Act::Newer(_) | Act::Retired { .. } => {}
         Act::Verified(data) => scope::verified(cx, data)?,
-        Act::Retired { scope } => return scope::retire(cx, scope, None),
         Act::Approved(data) => scope::approved(cx, data)?,
         Act::Seen { scope, snapshot, document } => {
             entity_seen::fold(cx, scope, *snapshot, document)?;
@@ -116,26 +176,16 @@ fn apply(
             connector::changed(cx, *state, scope.as_ref(), why.as_deref(), *withdrawals)?;
         }
         Act::Cursor { cursor } => source::cursor_reached(cx, cursor),
-        Act::Garbage(_) => quarantine(cx, record),
+        Act::Garbage(why) => quarantine(cx, record, *why),
     }
-    Ok(None)
+    Ok(())
 }
 
-fn quarantine(cx: &mut Context<'_>, record: &Prepared) {
-    let Act::Garbage(why) = &record.act else {
-        return;
-    };
-    quarantine_for(cx, record, why);
-}
-
-fn quarantine_for(cx: &mut Context<'_>, record: &Prepared, why: &str) {
-    let (bytes, of) = match &record.stamp {
-        Ok(stamp) => {
-            let kind = event::Kind::from_code(stamp.kind).map_or("", event::Kind::as_str);
-            (0, Some((stamp.source.clone(), kind.into())))
-        }
-        Err(bytes) => (*bytes, None),
-    };
-    let row = Quarantined { why: why.into(), bytes, record: of };
+fn quarantine(cx: &mut Context<'_>, record: &Prepared, why: Why) {
+    let of = record.stamp.as_ref().ok().map(|stamp| {
+        let kind = event::Kind::from_code(stamp.kind).map_or("", event::Kind::as_str);
+        (stamp.source.clone(), kind.into())
+    });
+    let row = Quarantined { why, bytes: record.bytes(), record: of };
     cx.put(Change::Quarantine(record.offset, Some(Arc::new(row))));
 }

@@ -70,14 +70,19 @@ pub(super) fn retire(
                 scope.retired = true;
                 scope.snapshot = None;
                 scope.condition = None;
+                if name.as_str() == cx.stamp().source.as_str() {
+                    // It stands with this very scope.
+                    scope.approval = None;
+                } else {
+                    use_up_approval(cx)?;
+                }
                 cx.leave(name, scope);
-                use_up_approval(cx)?;
                 return Ok(None);
             }
         }
     }
     cx.leave(name, scope);
-    Ok(Some(Step { done: step.map_or(0, |step| step.done) + 1, after }))
+    Ok(Some(Step { done: step.map_or(0, |step| step.done).saturating_add(1), after }))
 }
 
 /// Sees to it that what a step takes away is known, so that it is not begun again for each row.
