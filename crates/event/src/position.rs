@@ -56,7 +56,8 @@ impl FromStr for LogId {
 
 /// The state of a catalog after one record: the log's id and that record's offset.
 ///
-/// Its text, `LOG-OFFSET`, is opaque to clients: they hand back what they were given.
+/// Its text, `LOG-OFFSET`, is opaque to clients: they hand back what they were given. A comma never
+/// stands in it: it is kept for joining positions of several logs, `LOG-OFFSET,LOG-OFFSET`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     /// Which log.
@@ -169,6 +170,8 @@ mod tests {
             "+f1c0a9be2d34411-1",
             "4f1c0a9be2d34411-18446744073709551616",
             "2026-01-01T00:00:00Z",
+            "4f1c0a9be2d34411-1,",
+            "4f1c0a9be2d34411-1,0000000000000000-7",
         ] {
             assert!(text.parse::<Position>().is_err(), "{text}");
         }
