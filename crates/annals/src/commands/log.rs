@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use event::{Content, Event, Offset, Position, read_line, write_line};
+use event::{
+    Content, Event, Offset, Position, leaf_of_record, leaf_of_unreadable, read_line, write_line,
+};
 use log::{Budget, Log};
 use serde_json::{Value, json};
 
@@ -147,15 +149,23 @@ pub(crate) fn import(log: &dyn Log, file: &Path) -> Result<(u64, u64)> {
     Ok((records, records - known))
 }
 
-/// A log that holds records already takes the rest of one that begins exactly so.
+/// A log that holds records already takes the rest of one that begins exactly so. Leaves tell: a
+/// record that was erased on one side, and not on the other, is the same.
 fn same(log: &dyn Log, offset: Offset, content: &Content) -> Result<()> {
     let entry = log.read(offset, Budget { entries: 1, bytes: 1 })?;
-    if entry.first().is_some_and(|entry| entry.content == *content) {
+    if entry.first().is_some_and(|entry| leaf(&entry.content) == leaf(content)) {
         return Ok(());
     }
     Err(anyhow!(
         "the log holds another record at offset {offset} than the file; nothing is read in"
     ))
+}
+
+fn leaf(content: &Content) -> [u8; 32] {
+    match content {
+        Ok(record) => leaf_of_record(record).hash,
+        Err(bytes) => leaf_of_unreadable(bytes).hash,
+    }
 }
 
 /// Hands out the records of an exported log, in their order.
@@ -241,4 +251,39 @@ fn folder_stat(log: &log::EmbeddedLog) -> Result<Value> {
         "records": records,
         "position": last.map(|(log, offset)| Position { log, offset }.to_string()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use event::{Body, Entry, commit};
+    use log::MemoryLog;
+
+    use super::*;
+
+    #[test]
+    fn a_log_takes_the_rest_of_one_from_which_something_was_erased() {
+        let begun = || -> Arc<dyn Log> {
+            let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
+            let boot = ingest::Boot { origin: "catalog.example.org".into(), rules: 1 };
+            ingest::boot(&log, &ingest::system_clock(), &boot).expect("a log");
+            log
+        };
+        let (log, other) = (begun(), begun());
+        let mut entries = log.read(0, Budget::default()).expect("a read");
+        if let Ok(record) = &mut entries[1].content
+            && let Body::Open(open) = &record.body
+        {
+            record.body = Body::Erased(commit(open));
+        }
+        entries.push(Entry { offset: 2, content: Err("more".into()) });
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("log.ndjson");
+        let lines: Vec<String> = entries.iter().map(write_line).collect();
+        std::fs::write(&file, lines.join("\n")).expect("a file");
+        assert_eq!(import(&*log, &file).expect("the rest is taken"), (3, 1));
+        let error = import(&*other, &file).expect_err("another log").to_string();
+        assert!(error.contains("another record at offset 0"), "{error}");
+    }
 }
