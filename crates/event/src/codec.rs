@@ -45,7 +45,7 @@ const AUTHOR: u8 = 16;
 const POINTER: u8 = 32;
 const ALL_FLAGS: u8 = 63;
 
-/// Why bytes are not a record.
+/// Why bytes are not a record that this program can read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// The first byte names a form that this program does not know.
@@ -53,6 +53,14 @@ pub enum CodecError {
     Newer {
         /// The form's number.
         version: u8,
+    },
+    /// The flags say that there is something that this program does not know.
+    #[error(
+        "the record holds parts (flags {flags:#010b}) that this version of Annals does not know"
+    )]
+    NewerFlags {
+        /// The flags.
+        flags: u8,
     },
     /// The bytes do not follow the form.
     #[error("the record's bytes end or go wrong at its {part}")]
@@ -69,6 +77,14 @@ pub enum CodecError {
         /// How many.
         bytes: usize,
     },
+}
+
+impl CodecError {
+    /// Whether the record is of a later version of this program.
+    #[must_use]
+    pub const fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer { .. } | Self::NewerFlags { .. })
+    }
 }
 
 /// The binary form of a record.
@@ -135,7 +151,10 @@ pub fn decode(bytes: &Bytes) -> Result<Record, CodecError> {
     }
     let flags = cursor.byte("flags")?;
     let erased = flags & ERASED != 0;
-    if flags & !ALL_FLAGS != 0 || (erased && flags & (SUBJECT | AUTHOR | POINTER) != 0) {
+    if flags & !ALL_FLAGS != 0 {
+        return Err(CodecError::NewerFlags { flags });
+    }
+    if erased && flags & (SUBJECT | AUTHOR | POINTER) != 0 {
         return Err(CodecError::Malformed { part: "flags" });
     }
     let id = cursor.id("id")?;

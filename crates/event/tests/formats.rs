@@ -52,6 +52,17 @@ fn golden_binary_form() {
 }
 
 #[test]
+fn a_newer_form_is_told_from_bytes_that_are_none() {
+    let good = encode(&sample()).to_vec();
+    for (at, byte, newer) in [(0, 2, true), (0, 8, true), (0, b'{', false), (1, 0x7b, true)] {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        let error = decode(&bytes.into()).unwrap_err();
+        assert_eq!(error.is_newer(), newer, "byte {at} is {byte}: {error:?}");
+    }
+}
+
+#[test]
 fn golden_line() {
     let entry = Entry { offset: 12, content: Ok(sample()) };
     expect![[r#"{"specversion":"1.0","id":"019357a0-0000-7000-8000-000000000001","source":"files/local","type":"dev.annals.entity.gone.v1","subject":"component:default/a","time":"2025-11-24T16:00:00.000000Z","datacontenttype":"application/json","recordedtime":"2025-11-24T16:00:00.123456Z","causationid":"00000000-0000-0000-0000-000000000007","authid":"ci","epoch":"00000000000000000003","sequence":"00000000000000000300","sourcepointer":"catalog/a.yaml#0","salt":"abababababababababababababababab","offset":"00000000000000000012","data":{"scope":"s"}}"#]].assert_eq(&write_line(&entry));

@@ -28,7 +28,7 @@ use rocksdb::{
 use crate::frame::checked_frame;
 use crate::plant::planted;
 use crate::watermark::Watermark;
-use crate::{Budget, Error, FrameError, Log, read_frame};
+use crate::{Budget, Error, Log, read_frame};
 
 /// The format that this program writes, and the latest that it reads.
 const FORMAT: u32 = 1;
@@ -197,11 +197,11 @@ impl Log for EmbeddedLog {
                 return Err(Error::Damaged { offset, what: "it is missing".into() });
             }
             bytes += frame.len();
-            let content = read_frame(&Bytes::from(frame)).map_err(|error| match error {
-                FrameError::Record(event::CodecError::Newer { .. }) => {
-                    Error::NewerRecord { offset }
+            let content = read_frame(&Bytes::from(frame)).map_err(|error| {
+                if error.is_newer() {
+                    return Error::NewerRecord { offset };
                 }
-                error => Error::Damaged { offset, what: error.to_string() },
+                Error::Damaged { offset, what: error.to_string() }
             })?;
             entries.push(Entry { offset, content });
             if entries.len() >= budget.entries || bytes >= budget.bytes {

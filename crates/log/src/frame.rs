@@ -22,15 +22,27 @@ pub enum FrameError {
     /// The bytes are not those that were written.
     #[error("the frame's checksum does not hold")]
     Checksum,
-    /// Neither a record nor other bytes.
-    #[error("the frame is of the unknown sort {sort}")]
-    Sort {
+    /// Neither a record nor other bytes: something that came later than this program.
+    #[error("the frame is of the sort {sort}, which this version of Annals does not know")]
+    Newer {
         /// What stood there.
         sort: u8,
     },
     /// The record in it can't be read.
     #[error("the record in the frame can't be read")]
     Record(#[from] CodecError),
+}
+
+impl FrameError {
+    /// Whether a later version of this program wrote the frame.
+    #[must_use]
+    pub const fn is_newer(&self) -> bool {
+        match self {
+            Self::Newer { .. } => true,
+            Self::Record(error) => error.is_newer(),
+            Self::Short { .. } | Self::Checksum => false,
+        }
+    }
 }
 
 /// Frames an entry's content.
@@ -78,7 +90,7 @@ pub fn read_frame(frame: &Bytes) -> Result<Content, FrameError> {
     match *sort {
         RECORD => Ok(Ok(decode(&body)?)),
         OTHER => Ok(Err(body)),
-        sort => Err(FrameError::Sort { sort }),
+        sort => Err(FrameError::Newer { sort }),
     }
 }
 
@@ -93,6 +105,21 @@ mod tests {
         let frame = write_frame(&Err(Bytes::from_static(b"garbage")));
         expect!["aa2b5a8f0067617262616765"]
             .assert_eq(&frame.iter().map(|b| format!("{b:02x}")).collect::<String>());
+    }
+
+    #[test]
+    fn a_newer_frame_is_told_from_a_damaged_one() {
+        for (body, newer) in [
+            (&[2, b'x'][..], Some(true)),
+            (&[RECORD, 2], Some(true)),
+            (&[RECORD, b'x'], Some(false)),
+            (&[OTHER, b'x'], None),
+        ] {
+            let mut frame = crc32c::crc32c(body).to_le_bytes().to_vec();
+            frame.extend_from_slice(body);
+            let found = read_frame(&frame.into()).err().map(|error| error.is_newer());
+            assert_eq!(found, newer, "{body:?}");
+        }
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! How far the log is folded, and the digests there.
 
 use event::{LogId, Offset, Position};
-use fold::Step;
+use fold::{RowError, Step};
 use proof::{HistoryDigest, StateDigest};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,10 @@ impl Applied {
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Error> {
         let damaged = || Error::Damaged { table: "Applied" };
+        // The form stands first, in one byte, whatever follows.
+        if let Some(&form) = bytes.first().filter(|&&form| form > FORM) {
+            return Err(RowError::Newer { form }.into());
+        }
         let (row, rest) = postcard::take_from_bytes::<Row>(bytes).map_err(|_| damaged())?;
         if row.form != FORM {
             return Err(damaged());
@@ -76,5 +80,18 @@ impl Applied {
             state: StateDigest::from_bytes(rest).ok_or_else(damaged)?,
             history: HistoryDigest(row.history),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_row_is_told_from_a_damaged_one() {
+        let newer = Applied::read(&[FORM + 1, 0xff]).err();
+        assert!(matches!(newer, Some(Error::NewerRow(_))), "{newer:?}");
+        let damaged = Applied::read(&[FORM, 0xff]).err();
+        assert!(matches!(damaged, Some(Error::Damaged { .. })), "{damaged:?}");
     }
 }

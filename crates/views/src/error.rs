@@ -41,9 +41,12 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A row was written by a later version of Annals.
+    #[error("the views were written by a later version of Annals")]
+    NewerRow(#[source] RowError),
     /// A row is not what was written there.
     #[error("the views are damaged")]
-    Row(#[from] RowError),
+    Row(#[source] RowError),
     /// A row of an index or of the views' own tables is not what was written there.
     #[error("the views are damaged: a row of `{table}` can't be read")]
     Damaged {
@@ -56,4 +59,13 @@ pub enum Error {
         /// The offset.
         offset: event::Offset,
     },
+}
+
+impl From<RowError> for Error {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Newer { .. } => Self::NewerRow(error),
+            RowError::Malformed { .. } => Self::Row(error),
+        }
+    }
 }
