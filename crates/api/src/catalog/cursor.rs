@@ -82,7 +82,7 @@ impl Cursor {
         if position.log != now.log || position.offset > now.offset {
             return Err(malformed("its position is not of this catalog, or not folded yet here"));
         }
-        let predicate = form.query.map(Predicate::new).transpose()?;
+        let predicate = form.query.map(Predicate::free).transpose()?;
         let sort = form.order.map(|(path, descending)| Sort { path, descending });
         let row = |(value, id)| Row { value, id: EntityId(id) };
         let start =

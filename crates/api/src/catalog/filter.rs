@@ -23,7 +23,7 @@ pub fn parse(filters: &[String]) -> Result<Option<Predicate>, ApiError> {
         1 => any.into_iter().next().unwrap_or_default(),
         _ => json!({"$any": any}),
     };
-    Predicate::new(predicate).map(Some)
+    Predicate::free(predicate).map(Some)
 }
 
 fn all(filter: &str) -> Result<Option<Value>, ApiError> {
@@ -82,6 +82,7 @@ mod tests {
             (&["kind=a,kind=b"], Some(json!({"kind": {"$in": ["a", "b"]}}))),
             (&["kind,kind=b"], Some(json!({"kind": "b"}))),
             (&["kind=a,x"], Some(json!({"$all": [{"kind": "a"}, {"x": {"$exists": true}}]}))),
+            (&["$x=1,a\nb"], Some(json!({"$all": [{"$x": "1"}, {"a\nb": {"$exists": true}}]}))),
             (&["a=1", "b=2"], Some(json!({"$any": [{"a": "1"}, {"b": "2"}]}))),
         ] {
             let filters: Vec<String> = filters.iter().map(ToString::to_string).collect();

@@ -20,13 +20,19 @@ pub struct Predicate {
 }
 
 impl Predicate {
-    /// Reads a predicate.
+    /// Reads a predicate as a body holds it.
     ///
     /// # Errors
     /// What is none, or is too large to be asked.
     pub fn new(json: Value) -> Result<Self, ApiError> {
-        let mut fields = 0;
-        let filter = read(&json, 0, &mut fields)?;
+        let filter = Reading { fields: 0, is_free: false }.predicate(&json, 0)?;
+        Ok(Self { json, filter })
+    }
+
+    /// Reads a predicate whose keys may be any texts: one that was made of `filter` parameters,
+    /// which Backstage does not hold against the schema.
+    pub(crate) fn free(json: Value) -> Result<Self, ApiError> {
+        let filter = Reading { fields: 0, is_free: true }.predicate(&json, 0)?;
         Ok(Self { json, filter })
     }
 
@@ -48,56 +54,68 @@ impl Predicate {
     }
 }
 
-fn read(predicate: &Value, depth: usize, fields: &mut usize) -> Result<Filter, ApiError> {
-    if depth > DEPTH_MAX {
-        let message = format!("Invalid query: predicates stand more than {DEPTH_MAX} deep");
-        return Err(ApiError::input(message));
+/// Reading a predicate.
+struct Reading {
+    /// How many fields it asked about so far.
+    fields: usize,
+    /// Whether keys may be any texts.
+    is_free: bool,
+}
+
+impl Reading {
+    fn predicate(&mut self, predicate: &Value, depth: usize) -> Result<Filter, ApiError> {
+        if depth > DEPTH_MAX {
+            let message = format!("Invalid query: predicates stand more than {DEPTH_MAX} deep");
+            return Err(ApiError::input(message));
+        }
+        let Value::Object(object) = predicate else {
+            return Err(ApiError::input(format!(
+                "Invalid filter predicate: top-level primitive values are not supported. Wrap the \
+                 value in a field expression, e.g. {{ \"kind\": {} }}",
+                shortened(predicate)
+            )));
+        };
+        let is_logic = |key: &str| matches!(key, "$all" | "$any" | "$not");
+        let operator =
+            object.iter().find(|(key, _)| is_logic(key) || (key.starts_with('$') && !self.is_free));
+        let Some((key, operand)) = operator else {
+            return self.all_fields(object);
+        };
+        if object.len() > 1 {
+            let message = format!("Invalid query: \"{key}\" does not stand beside other keys");
+            return Err(ApiError::input(message));
+        }
+        match key.as_str() {
+            "$all" => Ok(Filter::All(self.many(key, operand, depth)?)),
+            "$any" => Ok(Filter::Any(self.many(key, operand, depth)?)),
+            "$not" => Ok(Filter::Not(Box::new(self.predicate(operand, depth + 1)?))),
+            _ => Err(ApiError::input(format!("Invalid query: unknown operator \"{key}\""))),
+        }
     }
-    let Value::Object(object) = predicate else {
-        return Err(ApiError::input(format!(
-            "Invalid filter predicate: top-level primitive values are not supported. Wrap the \
-             value in a field expression, e.g. {{ \"kind\": {} }}",
-            shortened(predicate)
-        )));
-    };
-    let many = |key: &str, list: &Value, fields: &mut usize| {
+
+    fn many(&mut self, key: &str, list: &Value, depth: usize) -> Result<Vec<Filter>, ApiError> {
         let Value::Array(list) = list else {
             return Err(ApiError::input(format!("Invalid query: Expected array at \"{key}\"")));
         };
-        list.iter().map(|one| read(one, depth + 1, fields)).collect::<Result<Vec<_>, _>>()
-    };
-    let operator = object.iter().find(|(key, _)| key.starts_with('$'));
-    match operator {
-        Some((key, _)) if object.len() > 1 => Err(ApiError::input(format!(
-            "Invalid query: \"{key}\" does not stand beside other keys"
-        ))),
-        Some((key, list)) if key == "$all" => Ok(Filter::All(many(key, list, fields)?)),
-        Some((key, list)) if key == "$any" => Ok(Filter::Any(many(key, list, fields)?)),
-        Some((key, one)) if key == "$not" => {
-            Ok(Filter::Not(Box::new(read(one, depth + 1, fields)?)))
+        list.iter().map(|one| self.predicate(one, depth + 1)).collect()
+    }
+
+    fn all_fields(&mut self, object: &Map<String, Value>) -> Result<Filter, ApiError> {
+        self.fields += object.len();
+        if self.fields > FIELDS_MAX {
+            let message = format!("Invalid query: it asks about more than {FIELDS_MAX} fields");
+            return Err(ApiError::input(message));
         }
-        Some((key, _)) => {
-            Err(ApiError::input(format!("Invalid query: unknown operator \"{key}\"")))
+        let breaks = ['\n', '\r', '\u{2028}', '\u{2029}'];
+        if !self.is_free && object.keys().any(|key| key.contains(breaks)) {
+            return Err(ApiError::input("Invalid query: a key holds a line break"));
         }
-        None => {
-            *fields += object.len();
-            if *fields > FIELDS_MAX {
-                let message = format!("Invalid query: it asks about more than {FIELDS_MAX} fields");
-                return Err(ApiError::input(message));
-            }
-            object
-                .iter()
-                .map(|(key, value)| field(key, value))
-                .collect::<Result<_, _>>()
-                .map(Filter::All)
-        }
+        let fields = object.iter().map(|(key, value)| field(key, value));
+        fields.collect::<Result<_, _>>().map(Filter::All)
     }
 }
 
 fn field(key: &str, value: &Value) -> Result<Filter, ApiError> {
-    if key.contains(['\n', '\r', '\u{2028}', '\u{2029}']) {
-        return Err(ApiError::input("Invalid query: a key holds a line break"));
-    }
     let path = lower(key);
     let operator = Operator::of(value).ok_or_else(|| {
         ApiError::input(format!(
