@@ -46,7 +46,7 @@ bench: setup ## the whole path at 100,000 entities, beside its ceiling
 
 .PHONY: soak
 soak: ## the long suites: kills, faults, fuzzing, large benchmarks
-	@scripts/setup test
+	@scripts/setup soak
 	@scripts/soak
 
 .PHONY: clean
