@@ -122,6 +122,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_frame_that_is_cut_off_is_none() {
+        let frame = write_frame(&Err(Bytes::from_static(b"garbage")));
+        for end in 0..frame.len() {
+            assert!(read_frame(&frame.slice(..end)).is_err(), "cut at {end}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_frame_reads_as_written_and_any_flipped_bit_shows(
