@@ -23,7 +23,9 @@ pub(crate) fn check(input: &[u8]) {
     }
 }
 
-/// A frame reads as it was written; damaged, it is an error, and never another content.
+/// A frame reads as it was written; damaged, it is an error, and never another content. One that
+/// is cut off is an error too, but for one in 2^32, which a fuzzer finds: that a value is whole is
+/// for the tables to say in which it stands.
 fn damaged(content: &Content, damage: [u8; BURST]) {
     let frame = write_frame(content);
     assert_eq!(read_frame(&frame).as_ref(), Ok(content));
@@ -42,7 +44,10 @@ fn damaged(content: &Content, damage: [u8; BURST]) {
     }
     for torn in [at, frame.len() - 1] {
         let torn = frame.slice(..torn);
-        assert!(read_frame(&torn).is_err(), "torn at {}", torn.len());
+        if let Ok(content) = read_frame(&torn) {
+            assert!(torn.len() >= 5, "torn in its head");
+            assert_eq!(write_frame(&content), torn);
+        }
     }
 }
 
