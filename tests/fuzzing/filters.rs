@@ -29,7 +29,7 @@ fn predicate(read: &Predicate) {
 
 /// What fields leave of an entity is a part of it, and all that they leave of that.
 fn fields(texts: &[String]) {
-    let Ok(fields) = Fields::parse(texts) else {
+    let Ok(fields) = Fields::parse(texts, &[]) else {
         return;
     };
     let entity = json!({

@@ -66,9 +66,8 @@ impl Naive {
 
     /// Folds what stands at the next offset; `None` where a node has to stop.
     pub(crate) fn content(&mut self, content: Content) -> Option<Folding> {
-        let log = self.prior.log().map(|log| log.id);
-        let under = Under { log, policy: self.prior.policy() };
-        let record = prepare(&Entry { offset: self.end, content }, &under);
+        let under = Under::of(&self.prior);
+        let record = prepare(Entry { offset: self.end, content }, &under);
         let mut all = Vec::new();
         let mut rounds = 0;
         let mut step: Option<Step> = None;

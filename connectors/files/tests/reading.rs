@@ -124,6 +124,7 @@ fn folders_are_searched_and_named_files_are_taken_as_they_are() {
         ],
         &["x", "x/a.txt", "x/b.yaml"],
         expect![[r#"
+            $/x/a/z.json#0 line 1 {"apiVersion":"backstage.io/v1","kind":"Z"}
             $/x/b.yaml#0 line 1 {"apiVersion":"backstage.io/v1","kind":"B"}
             $/x/a.txt#0 line 1 {"apiVersion":"backstage.io/v1","kind":"T"}
         "#]],
@@ -231,7 +232,7 @@ fn what_is_wrong_is_said_by_file_line_and_document() {
             BROKEN $/deep.json#0 line 1: InputError: $/deep.json, line 1, column 102, in the first document: more than 100 levels of nesting
             BROKEN $/empty.yaml: InputError: $/empty.yaml is empty; a file that is to show nothing is deleted
             BROKEN $/latin.yaml: InputError: $/latin.yaml, line 2: a byte is no UTF-8; the file has to be saved as UTF-8
-            BROKEN $/laughs.yaml#0 line 6: InputError: $/laughs.yaml, line 6, column 37, in the first document: more than 2000000 values
+            BROKEN $/laughs.yaml#0 line 5: InputError: $/laughs.yaml, line 5, column 37, in the first document: more than 200000 values copied by aliases
             BROKEN $/secret.yaml#0 line 1: InputError: $/secret.yaml, line 1, column 18, in the first document: mapping values are not allowed in this context
             BROKEN $/utf16.yaml: InputError: $/utf16.yaml is in UTF-16; it has to be saved as UTF-8
         "#]],
