@@ -257,7 +257,7 @@ fn folder_stat(log: &log::EmbeddedLog) -> Result<Value> {
 mod tests {
     use std::sync::Arc;
 
-    use event::{Body, Entry, commit};
+    use event::{Body, Entry, Erased, commit};
     use log::MemoryLog;
 
     use super::*;
@@ -275,7 +275,8 @@ mod tests {
         if let Ok(record) = &mut entries[1].content
             && let Body::Open(open) = &record.body
         {
-            record.body = Body::Erased(commit(open));
+            record.body =
+                Body::Erased(Erased { commitment: commit(open), residue: Default::default() });
         }
         entries.push(Entry { offset: 2, content: Err("more".into()) });
         let folder = tempfile::tempdir().expect("a folder");
