@@ -15,6 +15,7 @@
 //! Invariant: rules that were ever in force stay here; a new rule is a new version (`v1`, …),
 //! in force from the log's `fold.adopted` on.
 
+mod act;
 mod document;
 mod element;
 mod ids;
@@ -25,23 +26,26 @@ mod prior;
 mod relations;
 mod rows;
 mod v1;
+mod why;
 
 use event::{CODEC_VERSION, HASH_SUITE};
 
+pub use act::{Act, Newer};
 pub use document::uid_of;
 pub use element::{Element, element_of, is_element};
 pub use ids::{EntityId, RelationId, ScopeId};
 pub use needs::{Need, first_needs, second_needs};
-pub use prepare::{Act, Document, Newer, Prepared, Stamp, Under, prepare};
+pub use prepare::{Document, Prepared, Stamp, Under, prepare};
 pub use prior::{Change, Key, Page, Prior};
 pub use relations::{Direction, RelationNames};
 pub use rows::{
     Activity, Approval, Aspect, Cause, ChangeKind, Claim, Condition, Counters, Edge, EntityFault,
     Item, Location, LogInfo, Policy, Quarantined, Refusal, RowError, Rules, Scope, Source,
-    Standing, Subject, Verified, Version, Wanted, Wanter, Why,
+    Standing, Subject, Verified, Version, Wanted, Wanter,
 };
 
 pub use v1::Admission;
+pub use why::Why;
 
 /// The latest version of the rules that this program knows.
 pub const RULES_VERSION: u32 = 1;

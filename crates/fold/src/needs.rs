@@ -2,8 +2,9 @@
 
 use event::Offset;
 
+use crate::act::Act;
 use crate::ids::{EntityId, ScopeId};
-use crate::prepare::{Act, Prepared};
+use crate::prepare::Prepared;
 use crate::prior::{Key, Prior};
 use crate::rows::Item;
 

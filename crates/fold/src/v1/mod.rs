@@ -22,10 +22,12 @@ use std::sync::Arc;
 
 use event::{CODEC_VERSION, HASH_SUITE};
 
+use crate::act::Act;
 use crate::needs::Needs;
-use crate::prepare::{Act, Prepared, Under};
+use crate::prepare::{Prepared, Under};
 use crate::prior::{Change, Prior};
-use crate::rows::{Quarantined, Why};
+use crate::rows::Quarantined;
+use crate::why::Why;
 use crate::{Folded, Halt, Step};
 use context::Context;
 
