@@ -223,5 +223,6 @@ fn golden_rows_of_the_log() {
         EntityRefRow 0113636f6d706f6e656e743a64656661756c742f61
         Policy 0101000000
         Policy 0101010000
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
