@@ -1,6 +1,8 @@
 //! Random histories: what happens in a catalog, as steps that a plain catalog can follow, and as
 //! the records of a log.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use event::vocabulary::{
     EntityGone, EntityRefused, EntityRemoved, EntitySeen, EpochBegun, Fault, FoldAdopted,
@@ -200,6 +202,9 @@ fn step(random: &mut Random) -> Step {
     }
 }
 
+/// How far back a record may come from that comes again.
+const RECENT: usize = 30;
+
 /// Makes records of one source.
 pub struct Recorder {
     random: Random,
@@ -207,7 +212,8 @@ pub struct Recorder {
     epoch: u64,
     sequence: u64,
     time_us: i64,
-    last: Option<Record>,
+    /// What was recorded last; any of it may come again.
+    recent: VecDeque<Record>,
 }
 
 impl Recorder {
@@ -219,7 +225,7 @@ impl Recorder {
             epoch: 1,
             sequence: 0,
             time_us: 1_764_000_000_000_000,
-            last: None,
+            recent: VecDeque::new(),
         }
     }
 
@@ -258,7 +264,7 @@ impl Recorder {
             }),
         };
         self.sequence += 1;
-        self.last = Some(record.clone());
+        self.remember(&record);
         Ok(record)
     }
 
@@ -307,16 +313,26 @@ impl Recorder {
         self.record(&Event::EntitySeen(seen), Some(reference.as_str()))
     }
 
+    fn remember(&mut self, record: &Record) {
+        self.recent.push_back(record.clone());
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+
     fn noise(&mut self, noise: Noise) -> Content {
         let scope = self.random.below(SCOPES);
         let document = document(&mut self.random);
-        match (noise, &self.last) {
-            (Noise::Duplicate, Some(last)) => Ok(last.clone()),
+        match (noise, self.recent.len()) {
+            (Noise::Duplicate, 1..) => {
+                let which = self.random.below(self.recent.len());
+                Ok(self.recent[which].clone())
+            }
             (Noise::Zombie, _) => {
-                let kept = (self.epoch, self.sequence, self.last.clone());
+                let kept = (self.epoch, self.sequence, self.recent.clone());
                 (self.epoch, self.sequence) = (0, 7);
                 let zombie = self.seen(scope, &document, None);
-                (self.epoch, self.sequence, self.last) = kept;
+                (self.epoch, self.sequence, self.recent) = kept;
                 zombie
             }
             (Noise::Unreadable | Noise::Duplicate, _) => {
@@ -327,7 +343,7 @@ impl Recorder {
                 if let Body::Open(open) = &mut record.body {
                     open.data = Bytes::from_static(b"{\"scope\":");
                 }
-                self.last = Some(record.clone());
+                self.remember(&record);
                 Ok(record)
             }
             (Noise::Stale, _) => {
