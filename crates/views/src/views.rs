@@ -175,8 +175,8 @@ impl Views {
         Ok(digest)
     }
 
-    /// Looks whether tables that say the same in different ways agree; gives the first
-    /// disagreement in words, if there is one.
+    /// Looks whether every row can be read, and tables that say the same in different ways agree;
+    /// gives the first disagreement in words, if there is one.
     ///
     /// # Errors
     /// When a row can't be read.
