@@ -54,7 +54,10 @@ impl Ingest {
         let mut items = std::iter::from_fn(|| items.blocking_recv());
         let how = How { approve, author: None };
         match self.compare(appender, &scope, how, &mut items) {
-            Ok(Some(taken)) => confirm_later(Ok(taken), done, unconfirmed),
+            Ok(Some(taken)) => {
+                tell(&taken);
+                confirm_later(Ok(taken), done, unconfirmed);
+            }
             // Broken off: what it showed is taken as it came, nothing is withdrawn.
             Ok(None) => {}
             Err(error) => confirm_later(Err(error), done, unconfirmed),
@@ -131,6 +134,19 @@ impl Ingest {
         if let Err(error) = said {
             tracing::error!(source = %appender.source(), %error, "a word of a connector is lost");
         }
+    }
+}
+
+/// A line in the log for whoever changes files and watches. What is wrong stands in the catalog
+/// only, since it may quote the document.
+fn tell(taken: &Taken) {
+    let (scope, outcome) = (&taken.scope, &taken.outcome);
+    if outcome.refused > 0 && outcome.changed > 0 {
+        let refused = outcome.refused;
+        tracing::warn!(%scope, refused, "documents are refused; GET /api/connectors/refusals says why");
+    }
+    if let Some(held) = outcome.held {
+        tracing::warn!(%scope, held, "withdrawals are held until somebody approves them");
     }
 }
 
