@@ -265,6 +265,8 @@ fn metrics_health_and_a_stop_that_waits() {
     let (_folder, server) = server();
     let client = server.client();
     client.post("/api/ingest/demo", &components(&["a", "b"]));
+    let welcome = client.get("/");
+    assert!(welcome.body.as_str().unwrap().contains("/api/catalog"), "{welcome:?}");
     let ready = client.get("/readyz");
     assert_eq!((ready.status, &ready.body["lag"]), (200, &json!(0)), "{ready:?}");
     let metrics = client.get("/metrics");

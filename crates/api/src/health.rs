@@ -1,4 +1,4 @@
-//! Whether the node is well: `/healthz`, `/readyz`, `/metrics`.
+//! Whether the node is well: `/healthz`, `/readyz`, `/metrics`; and what stands at `/`.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,6 +24,16 @@ pub trait Health: Send + Sync {
 
     /// Sets what is only looked at when somebody asks for metrics.
     fn refresh_metrics(&self);
+}
+
+/// What somebody reads who opens the server in a browser.
+pub(crate) async fn welcome() -> &'static str {
+    "Annals, the software catalog that remembers.\n\n\
+     /api/catalog/entities/by-query?limit=20    entities, as Backstage's catalog API serves them\n\
+     /api/catalog/entity-facets?facet=kind      what there is of them\n\
+     /api/history/entities/KIND/NAMESPACE/NAME  versions of an entity, with their causes\n\
+     /api/connectors                            how sources are\n\
+     /readyz, /metrics                          how this node is\n"
 }
 
 /// The process is alive.

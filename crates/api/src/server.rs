@@ -147,6 +147,7 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(api.clone(), auth::check));
     let routes = Router::new()
         .merge(guarded)
+        .route("/", get(health::welcome))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
