@@ -348,7 +348,7 @@ impl Recorder {
             }
             (Noise::Stale, _) => {
                 let id = Uuid::from_u128(self.random.bits());
-                let mark = SnapshotMark { id, compared: Some(u64::MAX) };
+                let mark = SnapshotMark { id, compared: Some(Uuid::max()) };
                 self.seen(scope, &document, Some(mark))
             }
             (Noise::Epoch, _) => {

@@ -23,6 +23,11 @@ pub const NUMBER_MAX: u64 = i64::MAX.unsigned_abs();
 #[serde(transparent)]
 pub struct RecordId(pub Uuid);
 
+impl RecordId {
+    /// The id of no record.
+    pub const NONE: Self = Self(Uuid::nil());
+}
+
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.hyphenated().fmt(f)

@@ -111,13 +111,13 @@ const EVENTS: &[(Kind, &str)] = &[
     ),
     (
         Kind::ScopeVerified,
-        r#"{"scope":"files/local/a.yaml","snapshot":{"id":"00000000-0000-0000-0000-000000000007","compared":12},"seen":3,"refused":1,"digest":"00"}"#,
+        r#"{"scope":"files/local/a.yaml","snapshot":{"id":"00000000-0000-0000-0000-000000000007","compared":"00000000-0000-0000-0000-00000000000c"},"seen":3,"refused":1,"digest":"00"}"#,
     ),
     (Kind::ScopeRetired, r#"{"scope":"files/local/a.yaml","why":"the file is gone"}"#),
     (Kind::WithdrawalApproved, r#"{"scope":"files/local/a.yaml","at_most":40}"#),
     (
         Kind::EntitySeen,
-        r#"{"scope":"s","snapshot":{"id":"00000000-0000-0000-0000-000000000007","compared":0},"entity":{"kind": "Component"}}"#,
+        r#"{"scope":"s","snapshot":{"id":"00000000-0000-0000-0000-000000000007","compared":"00000000-0000-0000-0000-000000000000"},"entity":{"kind": "Component"}}"#,
     ),
     (Kind::EntityGone, r#"{"scope":"s","item":"a.yaml#2"}"#),
     (

@@ -7,7 +7,7 @@ use event::vocabulary::{
     ConnectorChanged, ConnectorState, EntityGone, EntityRefused, EntitySeen, Fault, ScopeName,
     ScopeVerified, SnapshotMark,
 };
-use event::{Event, Offset, Seal};
+use event::{Event, Offset, RecordId, Seal};
 use model::reference::EntityRef;
 use uuid::Uuid;
 
@@ -168,7 +168,7 @@ impl<'a> Comparison<'a> {
 
     /// The mark of the next record: the first one of a snapshot tells what it was compared with.
     fn mark(&mut self) -> SnapshotMark {
-        let compared = (!self.begun).then_some(self.known.version);
+        let compared = (!self.begun).then_some(self.known.version.0);
         self.begun = true;
         SnapshotMark { id: self.snapshot, compared }
     }
@@ -380,7 +380,7 @@ impl<'a> Comparison<'a> {
     /// What is known of the scope and was not shown.
     fn missing(&self) -> Result<(Vec<EntityRef>, Vec<String>), EmitError> {
         let (mut references, mut items) = (Vec::new(), Vec::new());
-        if self.known.version == 0 {
+        if self.known.version == RecordId::NONE {
             return Ok((references, items));
         }
         let known = &self.ingest.known;

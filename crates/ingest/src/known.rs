@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use event::vocabulary::ScopeName;
-use event::{Offset, Seal, SourceName, Timestamp};
+use event::{Offset, RecordId, Seal, SourceName, Timestamp};
 use model::reference::EntityRef;
 use uuid::Uuid;
 
@@ -73,10 +73,10 @@ pub trait Known: Send + Sync {
 }
 
 /// What is known of a scope.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownScope {
     /// Its version.
-    pub version: Offset,
+    pub version: RecordId,
     /// How many references it speaks of.
     pub claims: u64,
     /// How many withdrawals a person let pass.
@@ -87,6 +87,20 @@ pub struct KnownScope {
     pub held: Option<u64>,
     /// Whether it was retired and not heard of since.
     pub retired: bool,
+}
+
+/// A scope of which nothing is known.
+impl Default for KnownScope {
+    fn default() -> Self {
+        Self {
+            version: RecordId::NONE,
+            claims: 0,
+            approved: None,
+            verified: None,
+            held: None,
+            retired: false,
+        }
+    }
 }
 
 /// What is known of a source.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 
 use connector::{Emission, EmitError, Outcome, SnapshotRequest, Status};
-use event::Event;
 use event::vocabulary::{ConnectorChanged, CursorReached, ScopeName, ScopeRetired, is_key};
+use event::{Event, RecordId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::compare::{How, Taken, held, unknown};
@@ -79,7 +79,9 @@ impl Ingest {
         for scope in scopes {
             self.settle(scope)?;
             let known = self.known.scope(scope).map_err(unknown)?;
-            if let Some(known) = known.filter(|known| known.version > 0 && !known.retired) {
+            if let Some(known) =
+                known.filter(|known| known.version != RecordId::NONE && !known.retired)
+            {
                 outcome.gone += known.claims;
                 retiring.push(scope);
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connector::{Approve, Broken, EmitError, Found, Outcome, SnapshotItem};
 use event::vocabulary::{Fault, ScopeName};
-use event::{Event, Offset, Salt, Seal, SourceName, Timestamp};
+use event::{Event, Offset, RecordId, Salt, Seal, SourceName, Timestamp};
 use ingest::{
     Appender, Ingest, Judge, Known, KnownError, KnownScope, KnownSource, Options, Verdict,
 };
@@ -150,7 +150,7 @@ fn showed(names: &[String]) -> World {
         Verdict::Refused { fault, .. } => panic!("{}", fault.message),
     };
     let scope = KnownScope {
-        version: 9,
+        version: RecordId(Uuid::from_u128(9)),
         claims: names.len() as u64,
         verified: Some((earlier(DAY / 2), Uuid::nil())),
         ..KnownScope::default()
@@ -194,7 +194,7 @@ fn only_differences_are_appended() {
     assert_eq!(records(&run.log), ["entity.seen component:default/c02", "scope.verified -"]);
     // The first record of the snapshot says what it was compared with, the others do not.
     let entries = run.log.read(1, Budget::default()).unwrap();
-    let compared: Vec<Option<Offset>> = entries
+    let compared: Vec<Option<Uuid>> = entries
         .iter()
         .map(|entry| match Event::of(entry.content.as_ref().unwrap()).unwrap() {
             Event::EntitySeen(seen) => seen.snapshot.unwrap().compared,
@@ -202,7 +202,7 @@ fn only_differences_are_appended() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(compared, [Some(9), None]);
+    assert_eq!(compared, [Some(Uuid::from_u128(9)), None]);
 }
 
 #[test]

@@ -31,7 +31,10 @@ impl Predicate {
 
     /// Reads a predicate whose keys may be any texts: one that was made of `filter` parameters,
     /// which Backstage does not hold against the schema.
-    pub(crate) fn free(json: Value) -> Result<Self, ApiError> {
+    ///
+    /// # Errors
+    /// What is none, or is too large to be asked.
+    pub fn free(json: Value) -> Result<Self, ApiError> {
         let filter = Reading { fields: 0, is_free: true }.predicate(&json, 0)?;
         Ok(Self { json, filter })
     }

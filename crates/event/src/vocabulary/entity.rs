@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::position::Offset;
 use crate::vocabulary::limits;
 use crate::vocabulary::raw_object;
 use crate::vocabulary::scope::ScopeName;
@@ -19,10 +18,11 @@ pub struct SnapshotMark {
     /// The snapshot's id.
     pub id: Uuid,
     /// On the snapshot's first record: the version of the scope that it was compared with, which
-    /// is the offset of the last record that the fold took for the scope; 0 where there was none.
-    /// The fold refuses a snapshot that was compared with another version than the one it holds.
+    /// is the id of the last record that the fold took for the scope; all zeros where there was
+    /// none. The fold refuses a snapshot that was compared with another version than the one it
+    /// holds. It is an id and no offset, so that a scope's records can be carried into another log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compared: Option<Offset>,
+    pub compared: Option<Uuid>,
 }
 
 /// An entity's document as a scope shows it: resolved and valid. The record's subject is its

@@ -1,7 +1,7 @@
 //! Scopes and sources, and what was refused in them.
 
 use event::vocabulary::{ConnectorState, Fault};
-use event::{Offset, Seal, SourceName, Timestamp};
+use event::{Offset, RecordId, Seal, SourceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ pub struct Scope {
     /// The source that spoke of it last.
     pub source: SourceName,
     /// The last record that was taken for it.
-    pub version: Offset,
+    pub version: RecordId,
     /// How many references it speaks of.
     pub claims: u64,
     /// The snapshot that is being taken in.

@@ -121,7 +121,7 @@ fn golden_rows_of_scopes_and_sources() {
         &Scope {
             id: ScopeId(1),
             source: source(),
-            version: 2,
+            version: RecordId(Uuid::from_u128(2)),
             claims: 3,
             snapshot: Some(Uuid::from_u128(4)),
             verified: Some(Verified {
@@ -162,7 +162,7 @@ fn golden_rows_of_scopes_and_sources() {
         &Refusal { offset: 1, fingerprint: seal(), fault: fault(), about, cause: cause() },
     );
     expect![[r#"
-        Scope 01010766696c65732f61020301100000000000000000000000000000000401050c100000000000000000000000000000000708090164010a0b010301017701030a000c010d
+        Scope 01010766696c65732f6110000000000000000000000000000000020301100000000000000000000000000000000401050c100000000000000000000000000000000708090164010a0b010301017701030a000c010d
         Source 010102030405060e01016e00010001017701030a
         Source 010102030405060e01016e00010101017701030a
         Source 010102030405060e01016e00010201017701030a

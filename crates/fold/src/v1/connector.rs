@@ -1,5 +1,6 @@
 //! `connector.changed`: what a connector says of itself, or of one of its scopes.
 
+use event::RecordId;
 use event::vocabulary::{ConnectorState, ScopeName};
 
 use crate::needs::Needs;
@@ -24,7 +25,7 @@ pub(super) fn changed(
         }
         Some(name) => {
             // A word about the scope, not about what it holds: its version stays.
-            let version = cx.prior.scope(name)?.map_or(0, |scope| scope.version);
+            let version = cx.prior.scope(name)?.map_or(RecordId::NONE, |scope| scope.version);
             if let Some(mut scope) = cx.enter(name, None)? {
                 scope.version = version;
                 scope.condition = Some(condition);

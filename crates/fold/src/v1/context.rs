@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use event::vocabulary::{Fault, ScopeName, SnapshotMark};
-use event::{Offset, Seal, Timestamp};
+use event::{Offset, RecordId, Seal, Timestamp};
 use model::reference::EntityRef;
 
 use crate::ids::{EntityId, ScopeId};
@@ -176,10 +176,10 @@ impl<'a> Context<'a> {
         snapshot: Option<SnapshotMark>,
     ) -> Result<Option<Scope>, Needs> {
         let known = self.prior.scope(name)?.map(|scope| Scope::clone(scope));
-        let version = known.as_ref().map_or(0, |scope| scope.version);
+        let version = known.as_ref().map_or(RecordId::NONE, |scope| scope.version);
         let open = known.as_ref().and_then(|scope| scope.snapshot);
         let taken =
-            snapshot.is_none_or(|mark| open == Some(mark.id) || mark.compared == Some(version));
+            snapshot.is_none_or(|mark| open == Some(mark.id) || mark.compared == Some(version.0));
         let mut scope = match known {
             Some(scope) => scope,
             None => self.make_scope(name),
@@ -192,7 +192,7 @@ impl<'a> Context<'a> {
         if let Some(mark) = snapshot {
             scope.snapshot = Some(mark.id);
         }
-        scope.version = self.offset();
+        scope.version = self.stamp().id;
         scope.source = self.stamp().source.clone();
         scope.retired = false;
         Ok(Some(scope))
@@ -205,7 +205,7 @@ impl<'a> Context<'a> {
         Scope {
             id,
             source: self.stamp().source.clone(),
-            version: 0,
+            version: RecordId::NONE,
             claims: 0,
             snapshot: None,
             verified: None,

@@ -45,7 +45,7 @@ fn drop_claim(cx: &mut Context<'_>, id: EntityId, scope: ScopeId) -> Result<(), 
     };
     if let Some(row) = cx.prior.scope(name)? {
         let claims = row.claims.saturating_sub(1);
-        let row = Scope { version: cx.offset(), claims, snapshot: None, ..Scope::clone(row) };
+        let row = Scope { version: cx.stamp().id, claims, snapshot: None, ..Scope::clone(row) };
         cx.put(Change::Scope(name.clone(), Some(Arc::new(row))));
     }
     Ok(())

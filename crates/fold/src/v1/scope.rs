@@ -1,5 +1,6 @@
 //! `scope.verified`, `scope.retired`, `withdrawal.approved`.
 
+use event::RecordId;
 use event::vocabulary::{ConnectorState, ScopeName, ScopeVerified, WithdrawalApproved};
 
 use crate::Step;
@@ -39,7 +40,7 @@ pub(super) fn verified(cx: &mut Context<'_>, data: &ScopeVerified) -> Result<(),
 /// Lets the next withdrawal pass. The scope's version stays: what a snapshot was compared with is
 /// what it was.
 pub(super) fn approved(cx: &mut Context<'_>, data: &WithdrawalApproved) -> Result<(), Needs> {
-    let version = cx.prior.scope(&data.scope)?.map_or(0, |scope| scope.version);
+    let version = cx.prior.scope(&data.scope)?.map_or(RecordId::NONE, |scope| scope.version);
     let Some(mut scope) = cx.enter(&data.scope, None)? else {
         return Ok(());
     };
