@@ -181,12 +181,18 @@ fn own_kinds_are_known_by_the_configuration_and_then_by_the_log() {
     assert!(run(&["check", &config]).status.success());
     let server = program().serve(Path::new(&data), &["--config", &config]);
     assert_eq!(server.stop().0, Some(0));
-    // No configuration is given here, so the kinds stay that the log says.
-    let report = program().json(&["ingest", "--data", &data, &file]);
-    assert_eq!(report["refused"], 0, "{report}");
+    // No configuration is given here, so the kinds stay that the log says; a file in a folder is
+    // told by them to be a catalog's.
+    let folder = at("robots");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(&file, format!("{folder}/robot.yaml")).unwrap();
+    let report = program().json(&["ingest", "--data", &data, &folder]);
+    assert_eq!((&report["seen"], &report["refused"]), (&json!(1), &json!(0)), "{report}");
     let server = program().serve(Path::new(&data), &[]);
     let path = "/api/catalog/entities/by-name/robot/default/r2";
     assert_eq!(server.client().get(path).status, 200);
+    let report = program().json(&["ingest", "--server", &server.url, "--scope", "b", &folder]);
+    assert_eq!((&report["seen"], &report["refused"]), (&json!(1), &json!(0)), "{report}");
 }
 
 #[test]

@@ -199,6 +199,11 @@ impl Config {
     }
 }
 
+/// The API versions of the user's own kinds, by which files in folders are told to be a catalog's.
+pub(crate) fn own_api_versions(kinds: &Kinds) -> Vec<String> {
+    kinds.custom().flat_map(|kind| kind.api_versions.iter().cloned()).collect()
+}
+
 /// Reads one connector's part.
 fn read_connector(value: &Value, at: usize) -> Result<files::Config> {
     const KINDS: [&str; 1] = ["files"];

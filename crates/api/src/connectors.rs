@@ -51,7 +51,15 @@ pub(crate) async fn list(at: At) -> Result<Response, ApiError> {
         .into_iter()
         .map(|(offset, row)| json!({"offset": offset, "why": words(row.why)}))
         .collect();
-    let body = json!({"sources": sources, "scopes": scopes, "quarantined": quarantined});
+    // By these, whoever hands in a folder tells which of its files are a catalog's.
+    let policy = reader.policy();
+    let api_versions = policy.kinds.custom().flat_map(|kind| &kind.api_versions);
+    let body = json!({
+        "sources": sources,
+        "scopes": scopes,
+        "quarantined": quarantined,
+        "apiVersions": api_versions.collect::<Vec<&String>>(),
+    });
     Ok(([at.header()], Json(body)).into_response())
 }
 

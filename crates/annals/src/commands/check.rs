@@ -36,9 +36,8 @@ pub(crate) fn run(args: &Check, json: bool) -> Result<Exit> {
             found.faults.push(Fault { place, message: format!("{error:#}") });
         }
     }
-    let api_versions = kinds.custom().flat_map(|kind| kind.api_versions.iter().cloned());
     let reader = Reader::new(catalogs.into_iter().cloned().collect())
-        .with_api_versions(api_versions.collect());
+        .with_api_versions(config::own_api_versions(&kinds));
     found.passed_over = reader
         .visit(&mut |item| {
             found.documents += 1;

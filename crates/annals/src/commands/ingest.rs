@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Read, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, anyhow};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::remote::Server;
 use crate::cli::Ingest;
+use crate::config::own_api_versions;
 use crate::exit::{Exit, Wrong};
 use crate::node::{Node, Settings, WayIn};
 use crate::port::IngestPort;
@@ -55,11 +56,16 @@ fn to_server(url: &str, scope: &ScopeName, args: &Ingest, bar: &ProgressBar) -> 
     let server = Server::new(url)?;
     let withdraw = if args.allow_withdrawals { "?allowWithdrawals=true" } else { "" };
     let path = format!("/api/ingest/{}{withdraw}", path_encoded(scope.as_str()));
-    let (mut reader, mut writer) = std::io::pipe()?;
+    // Who may not ask which kinds are known there names files of their own kinds.
+    let known = server.get("/api/connectors").unwrap_or_default();
+    let known = known["apiVersions"].as_array().into_iter().flatten();
+    let known = known.filter_map(Value::as_str).map(str::to_owned);
+    let reader = Reader::new(args.paths.clone()).with_api_versions(known.collect());
+    let (mut body, mut writer) = std::io::pipe()?;
     std::thread::scope(|threads| {
         let reading = threads.spawn(move || {
             let mut writer = BufWriter::with_capacity(1 << 16, &mut writer);
-            each_item(&args.paths, &mut |item| {
+            each_item(&reader, &mut |item| {
                 bar.inc(1);
                 let line = match item {
                     Ok(found) => json!({"entity": found.document, "pointer": found.pointer}),
@@ -71,9 +77,9 @@ fn to_server(url: &str, scope: &ScopeName, args: &Ingest, bar: &ProgressBar) -> 
             writer.flush()?;
             Ok::<_, anyhow::Error>(())
         });
-        let answer = server.post(&path, "application/x-ndjson", &mut reader as &mut dyn Read);
+        let answer = server.post(&path, "application/x-ndjson", &mut body as &mut dyn Read);
         // A server that hung up has its reason in its answer; that reading stopped then is no news.
-        drop(reader);
+        drop(body);
         let read = reading.join().map_err(|_| anyhow!("reading files broke off"))?;
         let answer = answer?;
         read?;
@@ -105,10 +111,12 @@ fn take(way_in: &WayIn, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> R
         allow_withdrawals: args.allow_withdrawals,
         author: None,
     };
+    let api_versions = own_api_versions(way_in.ingest.judge().kinds());
+    let reader = Reader::new(args.paths.clone()).with_api_versions(api_versions);
     let (sender, receiver) = std::sync::mpsc::sync_channel(WAITING);
     std::thread::scope(|threads| {
         let reading = threads.spawn(move || {
-            each_item(&args.paths, &mut |item| {
+            each_item(&reader, &mut |item| {
                 bar.inc(1);
                 let line = match item {
                     Ok(Found { document, pointer, .. }) => {
@@ -132,11 +140,11 @@ fn take(way_in: &WayIn, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> R
 
 /// Everything that stands in files, folders and globs, in order.
 fn each_item(
-    paths: &[PathBuf],
+    reader: &Reader,
     visit: &mut dyn FnMut(Result<Found, Broken>) -> Result<()>,
 ) -> Result<()> {
     let mut visited = Ok(());
-    let read = Reader::new(paths.to_vec()).visit(&mut |item| {
+    let read = reader.visit(&mut |item| {
         visited = visit(item.content);
         if visited.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });

@@ -9,12 +9,11 @@ use anyhow::Result;
 use connector::{Start, Target};
 use event::SourceName;
 use ingest::Ingest;
-use model::kinds::Kinds;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use views::Views;
 
-use crate::config::Config;
+use crate::config::{Config, own_api_versions};
 use crate::node::{Node, crate_version};
 
 /// How often it is looked whether Location entities want other targets.
@@ -52,7 +51,7 @@ impl Sources {
         let mut threads = Vec::new();
         let (failed, failures) = mpsc::channel(1);
         let targets = watch_targets(&mut tasks, node, stopping.clone());
-        let api_versions = custom_versions(ingest.judge().kinds());
+        let api_versions = own_api_versions(ingest.judge().kinds());
         for config in connectors {
             let source = SourceName::new(&config.source())?;
             let appender = ingest.begin(&source, crate_version())?;
@@ -105,11 +104,6 @@ impl Sources {
             tracing::error!("a thread that takes emissions broke off");
         }
     }
-}
-
-/// The API versions of the user's own kinds.
-fn custom_versions(kinds: &Kinds) -> Vec<String> {
-    kinds.custom().flat_map(|kind| kind.api_versions.iter().cloned()).collect()
 }
 
 /// A channel that tells which files Location entities want read, as that changes.
