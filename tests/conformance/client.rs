@@ -29,7 +29,7 @@ fn run(test: &str, script: &str, args: &[&str]) {
         return;
     };
     let data = tempfile::tempdir().unwrap();
-    let server = serve(&folder, data.path());
+    let (server, _site) = serve(&folder, data.path());
     let output = Command::new("node")
         .arg(scripts.join(script))
         .arg(&server.url)

@@ -12,13 +12,13 @@ mod compare;
 mod differences;
 mod http;
 mod naive;
-mod stand_in;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use support::process::{Program, Server};
+use support::web::Web;
 
 fn program() -> Program {
     Program(PathBuf::from(env!("CARGO_BIN_EXE_annals-under-test")))
@@ -39,18 +39,23 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A server with the catalog that the recording was made from.
-fn serve(folder: &Path, data: &Path) -> Server {
-    let server = program().serve(data, &[]);
-    let catalog = stand_in::catalog(&folder.join("catalog.ndjson"));
-    let path = data.join("catalog.ndjson");
-    std::fs::write(&path, catalog).unwrap();
+/// Where the recorded catalog has its locations.
+const SITE_PORT: u16 = 7799;
+
+/// A server with the catalog that the recording was made from, and the site that its locations
+/// lead to.
+fn serve(folder: &Path, data: &Path) -> (Server, Web) {
+    let site = Web::at(SITE_PORT, &folder.join("small"));
+    let config = data.join("annals.yaml");
+    std::fs::write(&config, format!("reading: {{allow: ['{}']}}\n", site.host())).unwrap();
+    let server = program().serve(&data.join("data"), &["--config", config.to_str().unwrap()]);
+    let path = folder.join("catalog.ndjson");
     let path = path.to_str().unwrap();
     let args = ["ingest", "--server", &server.url, "--scope", "conformance", path];
     let output = program().run(&args);
     // One document is there to be refused.
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    server
+    (server, site)
 }
 
 #[test]
@@ -59,7 +64,7 @@ fn the_catalog_api_answers_as_backstage_does() {
         return;
     };
     let data = tempfile::tempdir().unwrap();
-    let server = serve(&folder, data.path());
+    let (server, _site) = serve(&folder, data.path());
     let mut asker = ask::Asker::new(&server.url);
     let answers: BTreeMap<String, Value> = lines(&folder.join("answers.ndjson"))
         .into_iter()

@@ -22,6 +22,8 @@ struct Entity {
     /// What the document asserted when it came to be shown.
     asserted: Vec<Assertion>,
     orphan: bool,
+    /// Whether it is a Location that was never complete.
+    unread: bool,
     /// Faults of items that it shows, by scope and item, in the order in which they came.
     item_faults: Vec<((usize, usize), String)>,
 }
@@ -46,7 +48,8 @@ impl Catalog {
             Step::Refused { scope, reference, message } => {
                 self.refused.insert((*scope, reference.clone()), message.clone());
             }
-            Step::Broken { scope, item, about, message } => {
+            Step::Broken { scope, item, about, required, message } => {
+                let is_empty = !self.speaks(*scope);
                 self.mended(*scope, *item, about.as_deref());
                 self.broken.insert((*scope, *item), about.clone());
                 if let Some(entity) = about.as_ref().and_then(|of| self.entities.get_mut(of))
@@ -57,6 +60,9 @@ impl Catalog {
                         Some(known) => known.1.clone_from(message),
                         None => entity.item_faults.push((key, message.clone())),
                     }
+                    // Every Location of a history wants something.
+                    let wants = entity.shown.as_ref().is_some_and(|now| now["kind"] == "Location");
+                    entity.unread |= *required && is_empty && wants;
                 }
             }
             Step::Mended { scope, item } => {
@@ -134,6 +140,13 @@ impl Catalog {
         }
     }
 
+    /// Whether a scope says anything of an entity.
+    fn speaks(&self, scope: usize) -> bool {
+        let claims = |entity: &Entity| entity.claims.iter().any(|(claimer, _)| *claimer == scope);
+        self.entities.values().any(claims)
+            || self.refused.keys().any(|(refused, _)| *refused == scope)
+    }
+
     /// Whoever showed the fault of an item shows it no more, unless it is still the one.
     fn mended(&mut self, scope: usize, item: usize, still: Option<&str>) {
         let about = self.broken.get(&(scope, item)).cloned().flatten();
@@ -144,13 +157,14 @@ impl Catalog {
             && entity.shown.is_some()
         {
             entity.item_faults.retain(|(key, _)| *key != (scope, item));
+            entity.unread &= !entity.item_faults.is_empty();
         }
     }
 
     /// The references of the entities that are there.
     #[must_use]
     pub fn references(&self) -> Vec<String> {
-        let there = self.entities.iter().filter(|(_, entity)| entity.shown.is_some());
+        let there = self.entities.iter().filter(|(_, e)| e.shown.is_some() && !e.unread);
         there.map(|(reference, _)| reference.clone()).collect()
     }
 
@@ -163,7 +177,7 @@ impl Catalog {
     /// An entity as it must be served, without uid and etag.
     #[must_use]
     pub fn entity(&self, reference: &str) -> Option<Value> {
-        let entity = self.entities.get(reference)?;
+        let entity = self.entities.get(reference).filter(|entity| !entity.unread)?;
         let mut shown = entity.shown.clone()?;
         if entity.orphan {
             shown["metadata"]["annotations"]["backstage.io/orphan"] = json!("true");
@@ -261,6 +275,7 @@ impl Entity {
         self.holder = holder;
         if !was_there || self.shown.is_none() {
             self.item_faults.clear();
+            self.unread = false;
         }
     }
 }

@@ -26,7 +26,7 @@ pub enum Step {
     /// A scope's document of an entity is not valid.
     Refused { scope: usize, reference: String, message: String },
     /// Something without a name in a scope can't be read; an entity may show that.
-    Broken { scope: usize, item: usize, about: Option<String>, message: String },
+    Broken { scope: usize, item: usize, about: Option<String>, required: bool, message: String },
     /// It is gone.
     Mended { scope: usize, item: usize },
     /// A person removed an entity.
@@ -76,7 +76,7 @@ impl Robots {
     }
 }
 
-pub const SCOPES: usize = 4;
+pub const SCOPES: usize = 5;
 const NAMES: &[&str] = &["a", "b", "c", "Dash-Board", "e.e", "f_f"];
 const LIFECYCLES: &[&str] = &["production", "experimental", "Production", "deprecated"];
 const KINDS: &[&str] = &["Component", "Group", "System", "Resource", "User", "Location", "Robot"];
@@ -171,7 +171,9 @@ pub fn steps(random: &mut Random, count: usize) -> Vec<Step> {
 }
 
 fn step(random: &mut Random) -> Step {
-    let scope = random.below(SCOPES);
+    // The last one speaks of an entity now and then only.
+    let scopes = if random.chance(5) { SCOPES } else { SCOPES - 1 };
+    let scope = random.below(scopes);
     match random.below(100) {
         0..=49 => Step::Seen { scope, document: document(random) },
         50..=64 => Step::Gone { scope, reference: any_reference(random) },
@@ -180,11 +182,17 @@ fn step(random: &mut Random) -> Step {
             Step::Refused { scope, reference: any_reference(random), message }
         }
         73..=77 => {
-            let about = random.chance(60).then(|| any_reference(random));
+            let about = match random.below(5) {
+                0 | 1 => None,
+                2 => Some(any_reference(random)),
+                _ => Some(reference("Location", random.pick(NAMES))),
+            };
             let message = format!("unreadable {}", random.below(3));
-            Step::Broken { scope, item: random.below(3), about, message }
+            let (item, required) = (random.below(3), random.chance(60));
+            let scope = if required { SCOPES - 1 } else { scope };
+            Step::Broken { scope, item, about, required, message }
         }
-        78..=80 => Step::Mended { scope, item: random.below(3) },
+        78..=80 => Step::Mended { scope: random.below(SCOPES), item: random.below(3) },
         81..=84 => Step::Removed { reference: any_reference(random) },
         85..=86 => Step::Retired { scope },
         87..=89 => Step::Policy {
@@ -280,8 +288,11 @@ impl Recorder {
                 let event = refusal(*scope, None, message);
                 self.record(&event, Some(reference))
             }
-            Step::Broken { scope, item, about, message } => {
-                let event = refusal(*scope, Some(item_name(*item)), message);
+            Step::Broken { scope, item, about, required, message } => {
+                let mut event = refusal(*scope, Some(item_name(*item)), message);
+                if let Event::EntityRefused(refused) = &mut event {
+                    refused.required = *required;
+                }
                 self.record(&event, about.as_deref())
             }
             Step::Mended { scope, item } => {
@@ -366,6 +377,7 @@ fn refusal(scope: usize, item: Option<String>, message: &str) -> Event<'static> 
         scope: scope_name(scope),
         snapshot: None,
         item,
+        required: false,
         fingerprint: "00".repeat(32),
         error: Fault { name: "InputError".into(), message: message.to_owned() },
     })

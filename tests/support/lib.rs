@@ -10,3 +10,4 @@ pub mod npm;
 pub mod process;
 pub mod random;
 pub mod storage;
+pub mod web;

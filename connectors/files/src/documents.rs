@@ -19,7 +19,7 @@ use model::yaml::{self, Limits, NdjsonError, ParsedDocument, SyntaxError};
 
 use crate::open::{self, Stamp};
 use crate::recognise::Recognise;
-use crate::resolve::{self, Dependencies, Resolver};
+use crate::resolve::{Dependencies, Resolver};
 use crate::roots::Roots;
 use crate::{name, words};
 
@@ -304,7 +304,7 @@ impl Reading<'_, '_> {
             return self.broken(Some((index, line)), about, Fault { message, ..fault });
         }
         if let Some((location, origin)) = self.origin.locations {
-            resolve::annotate(&mut value, location, origin);
+            model::annotate_source(&mut value, location, origin);
         }
         let mut found = Found::new(value);
         found.pointer = Some(self.pointer(index));
@@ -331,7 +331,7 @@ impl Reading<'_, '_> {
         };
         let fault = Fault { message: name::of_message(&fault.message), ..fault };
         let pointer = Some(item.clone());
-        let broken = Broken { item, about, fault, pointer };
+        let broken = Broken { item, about, required: false, fault, pointer };
         (self.visit)(Item { line: place.map(|(_, line)| line), content: Err(broken) })
     }
 

@@ -167,7 +167,13 @@ fn gone(wanted: &Wanted) -> Broken {
 
 fn whole(wanted: &Wanted, fault: event::vocabulary::Fault) -> Broken {
     let item = wanted.name.to_string();
-    Broken { item: item.clone(), about: wanted.about.clone(), fault, pointer: Some(item) }
+    Broken {
+        item: item.clone(),
+        about: wanted.about.clone(),
+        required: false,
+        fault,
+        pointer: Some(item),
+    }
 }
 
 struct Sending<'a> {

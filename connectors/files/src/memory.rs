@@ -117,6 +117,7 @@ impl Memory {
                 Err(fault) => Work::Say(vec![Broken {
                     item: wanted.name.to_string(),
                     about: wanted.about.clone(),
+                    required: false,
                     fault: fault.clone(),
                     pointer: Some(wanted.name.to_string()),
                 }]),

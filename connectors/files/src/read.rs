@@ -229,5 +229,5 @@ fn flow(end: End) -> ControlFlow<()> {
 fn broken(fault: Fault, item: String) -> Item {
     let fault = Fault { message: name::of_message(&fault.message), ..fault };
     let pointer = Some(item.clone());
-    Item { line: None, content: Err(Broken { item, about: None, fault, pointer }) }
+    Item { line: None, content: Err(Broken { item, about: None, required: false, fault, pointer }) }
 }

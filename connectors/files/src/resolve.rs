@@ -6,10 +6,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use event::vocabulary::Fault;
-use model::document::{ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION};
-use model::placeholder::{self, Placeholder};
+use model::placeholder::{self, Placeholder, Room};
 use model::yaml::Limits;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::open::{self, Stamp};
 use crate::roots::{Denied, Roots};
@@ -24,27 +23,6 @@ const DEPENDENCIES_MAX: usize = 10_000;
 /// Files that a file's placeholders name, with what they were when they were read.
 pub(crate) type Dependencies = BTreeMap<PathBuf, Option<Stamp>>;
 
-/// Says in a document where it comes from, where it does not do so itself. Documents with nothing
-/// to hold annotations are left alone; their verdict comes later.
-pub(crate) fn annotate(document: &mut Value, location: &str, origin: &str) {
-    let Some(Value::Object(metadata)) = document.get_mut("metadata") else { return };
-    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
-    // Backstage adds its own to what is nothing to JavaScript, too.
-    let is_nothing = match annotations {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::Bool(true) | Value::Array(_) | Value::Object(_) => false,
-    };
-    if is_nothing {
-        *annotations = Value::Object(Map::new());
-    }
-    let Value::Object(annotations) = annotations else { return };
-    for (key, value) in [(ANNOTATION_LOCATION, location), (ANNOTATION_ORIGIN_LOCATION, origin)] {
-        annotations.entry(key).or_insert_with(|| value.into());
-    }
-}
-
 /// Puts what placeholders name in their places, for the documents of one file.
 pub(crate) struct Resolver<'a> {
     /// The folder of the file; absent where the documents come from no file.
@@ -55,12 +33,6 @@ pub(crate) struct Resolver<'a> {
     limits: Limits,
     bytes_left: u64,
     dependencies: Dependencies,
-}
-
-/// What the placeholders of one document may bring in.
-struct Room {
-    bytes: usize,
-    nodes: usize,
 }
 
 impl<'a> Resolver<'a> {
@@ -89,27 +61,12 @@ impl<'a> Resolver<'a> {
     pub(crate) fn resolve(&mut self, document: &mut Value) -> Result<(), Fault> {
         let input_error = |message: String| words::fault("InputError", message);
         let found = placeholder::find(document).map_err(|error| input_error(error.to_string()))?;
-        let mut room = Room { bytes: self.limits.bytes_max, nodes: self.limits.nodes_max };
+        let mut room = Room::new(self.limits);
         for placeholder in found {
             let bytes = self.read(&placeholder)?;
-            let limits = Limits {
-                bytes_max: room.bytes,
-                nodes_max: room.nodes,
-                copied_bytes_max: room.bytes,
-                ..self.limits
-            };
-            let value = placeholder
-                .value_of(&bytes, &limits)
+            let value = room
+                .value_of(&placeholder, &bytes)
                 .map_err(|error| input_error(error.to_string()))?;
-            if !room.take(&value) {
-                let mib = self.limits.bytes_max >> 20;
-                return Err(input_error(format!(
-                    "Placeholder ${} at {}: {mib} MiB are the most that the placeholders of one \
-                     document may bring in",
-                    placeholder.kind.as_str(),
-                    name::of_text(&placeholder.pointer),
-                )));
-            }
             placeholder::replace(document, &placeholder, value);
         }
         Ok(())
@@ -202,32 +159,4 @@ fn is_url(target: &str) -> bool {
     let Some((scheme, _)) = target.split_once(':') else { return false };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(is_plain)
-}
-
-impl Room {
-    /// Makes room for a value; `false` if there is none.
-    fn take(&mut self, value: &Value) -> bool {
-        let text = match value {
-            Value::String(text) => text.len(),
-            Value::Array(items) => {
-                return self.spend(0) && items.iter().all(|item| self.take(item));
-            }
-            Value::Object(map) => {
-                return self.spend(0)
-                    && map.iter().all(|(key, item)| self.spend(key.len()) && self.take(item));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        };
-        self.spend(text)
-    }
-
-    fn spend(&mut self, bytes: usize) -> bool {
-        match (self.bytes.checked_sub(bytes), self.nodes.checked_sub(1)) {
-            (Some(bytes), Some(nodes)) => {
-                (self.bytes, self.nodes) = (bytes, nodes);
-                true
-            }
-            _ => false,
-        }
-    }
 }

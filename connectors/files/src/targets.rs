@@ -224,7 +224,8 @@ impl Expanding<'_> {
         }
         if let Some((scope, item)) = self.plan.scope(name) {
             let about = Some(target.entity.clone());
-            self.faults.push((scope, Broken { item, about, fault, pointer: None }));
+            self.faults
+                .push((scope, Broken { item, about, required: false, fault, pointer: None }));
         }
     }
 

@@ -16,8 +16,17 @@ use serde_json::Value;
 use crate::exit::Wrong;
 
 /// The keys that a configuration may have.
-pub(crate) const KEYS: [&str; 8] =
-    ["server", "data", "memory_max", "log", "connectors", "kinds", "orphans", "withdrawals"];
+pub(crate) const KEYS: [&str; 9] = [
+    "server",
+    "data",
+    "memory_max",
+    "log",
+    "connectors",
+    "kinds",
+    "orphans",
+    "withdrawals",
+    "reading",
+];
 
 /// The whole configuration.
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) kinds: Vec<CustomKind>,
     pub(crate) orphans: Orphans,
     pub(crate) withdrawals: Withdrawals,
+    /// Which hosts the targets of locations may be read from.
+    pub(crate) reading: urls::Config,
     /// The folder that its paths are relative to.
     #[serde(skip)]
     pub(crate) folder: PathBuf,

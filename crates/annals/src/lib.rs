@@ -10,6 +10,7 @@
 mod cli;
 mod commands;
 mod config;
+mod dry_run;
 mod exit;
 mod known;
 mod metrics;

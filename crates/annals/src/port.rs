@@ -12,7 +12,9 @@ use ingest::{ChangeItem, Draft, WantedLocation};
 use model::reference::EntityRef;
 use serde_json::Value;
 use uuid::Uuid;
+use views::Reader;
 
+use crate::dry_run::dry_run;
 use crate::node::WayIn;
 
 /// What stands before the name that a caller gives a scope, so that nobody hands in what belongs
@@ -20,19 +22,27 @@ use crate::node::WayIn;
 pub(crate) const SCOPE_PREFIX: &str = "ingest/";
 
 /// Hands what the API is asked for to ingest, once the way into the log is open.
-#[derive(Default)]
-pub(crate) struct IngestPort(OnceLock<WayIn>);
+pub(crate) struct IngestPort {
+    way_in: OnceLock<WayIn>,
+    urls: urls::Reader,
+}
 
 impl IngestPort {
+    /// A port that is closed yet. What has to be read for a caller is read under this
+    /// configuration.
+    pub(crate) fn new(reading: &urls::Config) -> Self {
+        Self { way_in: OnceLock::new(), urls: urls::Reader::new(reading) }
+    }
+
     /// From now on documents are taken.
     pub(crate) fn open(&self, way_in: WayIn) {
         // It is opened once; a second way in would lead to the same log.
-        let _ = self.0.set(way_in);
+        let _ = self.way_in.set(way_in);
     }
 
     /// The way in, if it is open.
     pub(crate) fn way_in(&self) -> Option<&WayIn> {
-        self.0.get()
+        self.way_in.get()
     }
 
     fn opened(&self) -> Result<&WayIn, ApiError> {
@@ -110,6 +120,22 @@ impl Commands for IngestPort {
         Ok(self.opened()?.ingest.judge().check(document).map_err(Box::new))
     }
 
+    fn read_location(&self, kind: &str, target: &str) -> Result<Vec<Value>, ApiError> {
+        dry_run(&self.urls, self.opened()?.ingest.judge(), kind, target)
+    }
+
+    fn targets_waiting(&self, reader: &Reader) -> Result<u64, ApiError> {
+        let mut waiting = 0;
+        for row in reader.wanted()? {
+            let url = row.target.strip_prefix("url:").filter(|_| row.entity.is_some());
+            if let Some(scope) = url.and_then(urls::scope_of) {
+                let is_read = reader.scope(&scope)?.is_some_and(|scope| scope.verified.is_some());
+                waiting += u64::from(!is_read);
+            }
+        }
+        Ok(waiting)
+    }
+
     fn change_location(
         &self,
         change: &LocationChange<'_>,
@@ -159,6 +185,7 @@ fn change(line: IngestLine) -> ChangeItem {
             pointer: Some(item.clone()),
             item,
             about: None,
+            required: false,
             fault: Fault { name: "InputError".into(), message },
         }),
         IngestLine::End => ChangeItem::End,

@@ -18,7 +18,7 @@ use crate::{Api, ApiError};
 const REFUSALS_MAX: usize = 1000;
 
 /// Sources, with how they are, and scopes that hold something back.
-pub(crate) async fn list(at: At) -> Result<Response, ApiError> {
+pub(crate) async fn list(at: At, State(api): State<Api>) -> Result<Response, ApiError> {
     let reader = &at.0;
     let sources = reader.sources()?.into_iter().map(|(name, source)| {
         json!({
@@ -58,6 +58,7 @@ pub(crate) async fn list(at: At) -> Result<Response, ApiError> {
         "sources": sources,
         "scopes": scopes,
         "quarantined": quarantined,
+        "targetsWaiting": api.commands().targets_waiting(reader)?,
         "apiVersions": api_versions.collect::<Vec<&String>>(),
     });
     Ok(([at.header()], Json(body)).into_response())

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
+use views::Reader;
 
 use crate::auth::Caller;
 use crate::connectors::{run, scope_name};
@@ -67,6 +68,19 @@ pub trait Commands: Send + Sync {
     /// # Errors
     /// When nothing is judged yet.
     fn validate(&self, document: &Value) -> Result<Result<(), Box<Refused>>, ApiError>;
+
+    /// Reads what a location would bring in, and keeps none of it: the Location entity first, as
+    /// they would be kept.
+    ///
+    /// # Errors
+    /// What of it can't be read or is not valid.
+    fn read_location(&self, kind: &str, target: &str) -> Result<Vec<Value>, ApiError>;
+
+    /// How many targets of locations were never looked at yet, of those that something reads.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    fn targets_waiting(&self, reader: &Reader) -> Result<u64, ApiError>;
 
     /// Registers, updates or removes a location; gives its id, and when that is folded.
     ///

@@ -42,6 +42,8 @@ pub struct Broken {
     pub item: String,
     /// The entity that shows the fault as its status: the Location that wanted the target.
     pub about: Option<EntityRef>,
+    /// Whether the Location is not shown until the target could be read once.
+    pub required: bool,
     /// What is wrong.
     pub fault: Fault,
     /// Where in the source it stands.
@@ -102,6 +104,8 @@ pub enum Emission {
     Retired {
         /// Which. Whether the guard lets that pass is asked for all of them together.
         scopes: Vec<ScopeName>,
+        /// Whether that passes the guard.
+        approve: Approve,
         /// Why, in words.
         why: Option<String>,
         /// Where the outcome goes.
@@ -159,6 +163,10 @@ pub struct Target {
     pub scope: ScopeName,
     /// Whether it is no fault when there is nothing.
     pub optional: bool,
+    /// The origin location of what the target holds, as `type:target`: that of the Location entity.
+    pub origin: Arc<str>,
+    /// The last record by which somebody wanted it read again.
+    pub refresh: Option<Offset>,
 }
 
 /// What a connector is given when it starts.
@@ -259,8 +267,21 @@ impl Emitter {
         scopes: Vec<ScopeName>,
         why: Option<String>,
     ) -> Result<Outcome, EmitError> {
+        self.retired_with(scopes, Approve::default(), why).await
+    }
+
+    /// Says that scopes are no more, with or without the guard, and waits until that is durable.
+    ///
+    /// # Errors
+    /// When it could not be appended.
+    pub async fn retired_with(
+        &self,
+        scopes: Vec<ScopeName>,
+        approve: Approve,
+        why: Option<String>,
+    ) -> Result<Outcome, EmitError> {
         let (done, outcome) = oneshot::channel();
-        self.emit(Emission::Retired { scopes, why, done }).await?;
+        self.emit(Emission::Retired { scopes, approve, why, done }).await?;
         outcome.await.map_err(|_| EmitError::Stopped)?
     }
 

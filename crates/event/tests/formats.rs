@@ -122,7 +122,7 @@ const EVENTS: &[(Kind, &str)] = &[
     (Kind::EntityGone, r#"{"scope":"s","item":"a.yaml#2"}"#),
     (
         Kind::EntityRefused,
-        r#"{"scope":"s","fingerprint":"00","error":{"name":"InputError","message":"no"}}"#,
+        r#"{"scope":"s","item":"t","required":true,"fingerprint":"00","error":{"name":"InputError","message":"no"}}"#,
     ),
     (Kind::EntityRemoved, r#"{"why":"a mistake"}"#),
     (Kind::AspectObserved, r#"{"aspect":"kubernetes/prod","value":{"ready":1}}"#),

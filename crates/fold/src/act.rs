@@ -71,6 +71,8 @@ pub enum Act {
         reference: Option<EntityRef>,
         /// The item that has no reference.
         item: Option<Box<str>>,
+        /// Whether the entity that wants the item is not shown without it.
+        required: bool,
         /// The fingerprint of what was refused and why.
         fingerprint: [u8; 32],
         /// What is wrong.

@@ -38,7 +38,7 @@ pub fn element_of(row: &Change) -> Option<Element> {
             for fault in &version.faults {
                 out.part(&fault.salt.0);
             }
-            out.number(version.holder.0).part(&version.document);
+            out.number(version.holder.0).number(version.unread.into()).part(&version.document);
         }
         Change::Standing((_, _, scope), Some(claim)) => {
             out.part(b"claim").part(&claim.content.salt.0);

@@ -11,7 +11,6 @@ use event::{
 };
 use model::index::Terms;
 use model::kinds::{CustomKind, Kinds, Unread};
-use model::location::LocationRef;
 use model::reference::EntityRef;
 use model::relations::Assertion;
 use serde_json::Value;
@@ -295,6 +294,7 @@ fn read_refused(refused: EntityRefused, subject: Option<&str>) -> Result<Act, Wh
         snapshot: refused.snapshot,
         reference,
         item: refused.item.map(Into::into),
+        required: refused.required,
         fingerprint: fingerprint.ok_or(Why::Fingerprint)?,
         fault: refused.error,
     })
@@ -336,41 +336,11 @@ impl Document {
     }
 }
 
-/// The longest target that is looked at, in bytes.
-const WANT_BYTES_MAX: usize = 4096;
-
 /// The targets that a Location entity wants read, sorted, each once.
 pub(crate) fn wants_of(document: &Value) -> Vec<Want> {
-    let view = model::document::Document::new(document);
-    if view.kind() != Some("Location") {
-        return Vec::new();
-    }
-    let (Some(spec), Some(base)) =
-        (view.spec(), view.annotation(model::document::ANNOTATION_LOCATION))
-    else {
-        return Vec::new();
-    };
-    let Ok(base) = LocationRef::parse(base) else {
-        return Vec::new();
-    };
-    let kind = spec.get("type").and_then(Value::as_str).unwrap_or(&base.kind);
-    // What is longer can't be read, nor anything beside it; and joining the one to each of many
-    // others would take long.
-    if base.target.len() > WANT_BYTES_MAX || kind.len() > WANT_BYTES_MAX {
-        return Vec::new();
-    }
-    let optional = spec.get("presence").and_then(Value::as_str) == Some("optional");
-    let one = spec.get("target").into_iter();
-    let many = spec.get("targets").and_then(Value::as_array).into_iter().flatten();
-    let mut wants: Vec<Want> = one
-        .chain(many)
-        .filter_map(Value::as_str)
-        .filter(|target| target.len() <= WANT_BYTES_MAX)
-        .map(|target| {
-            let target =
-                model::location::resolve_target(&base, kind, target, model::location::GITHUB_HOSTS);
-            Want { target: format!("{kind}:{target}").into(), optional }
-        })
+    let wanted = model::location::targets_of(document);
+    let mut wants: Vec<Want> = wanted
+        .map(|(location, optional)| Want { target: location.to_string().into(), optional })
         .filter(|want| is_key(&want.target))
         .collect();
     wants.sort_unstable();

@@ -267,6 +267,7 @@ fn numbers_that_run_out_stop_nothing() {
             scope: ScopeName::new("s").unwrap(),
             snapshot: None,
             item: None,
+            required: false,
             fingerprint: "00".repeat(32),
             error: Fault { name: "E".into(), message: "m".into() },
         };

@@ -110,6 +110,7 @@ impl Changes<'_> {
                     scope,
                     snapshot: None,
                     item: None,
+                    required: false,
                     fingerprint: data_encoding::HEXLOWER.encode(&fingerprint),
                     error: fault,
                 });

@@ -219,7 +219,7 @@ impl<'a> Comparison<'a> {
         };
         let fault = Fault { name: "ConflictError".into(), message };
         self.outcome.seen -= 1;
-        self.broken(Broken { item, about: None, fault, pointer })
+        self.broken(Broken { item, about: None, required: false, fault, pointer })
     }
 
     fn refused(
@@ -233,12 +233,12 @@ impl<'a> Comparison<'a> {
             let item = pointer.clone();
             let item = item.unwrap_or_else(|| format!("document {}", self.outcome.seen));
             self.outcome.seen -= 1;
-            return self.unreadable(Broken { item, about: None, fault, pointer });
+            return self.unreadable(Broken { item, about: None, required: false, fault, pointer });
         };
         if !self.seen.insert(key_of(reference.as_str())) {
             let item = pointer.clone().unwrap_or_else(|| format!("{reference} (again)"));
             self.outcome.seen -= 1;
-            return self.broken(Broken { item, about: None, fault, pointer });
+            return self.broken(Broken { item, about: None, required: false, fault, pointer });
         }
         self.note_refusal(reference.to_string(), pointer.as_deref(), &fault);
         self.refuse(&reference, fault, fingerprint, pointer.as_deref())
@@ -257,7 +257,7 @@ impl<'a> Comparison<'a> {
         if known.is_some_and(|seal| seal.is_of(&fingerprint)) {
             return Ok(());
         }
-        let event = self.refusal(None, fingerprint, fault);
+        let event = self.refusal(None, false, fingerprint, fault);
         let draft = Draft::new(&event).about(reference.as_str()).at(pointer);
         self.outcome.changed += 1;
         self.draft(draft)
@@ -273,7 +273,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn broken(&mut self, broken: Broken) -> Result<(), EmitError> {
-        let Broken { item, about, fault, pointer } = broken;
+        let Broken { item, about, required, fault, pointer } = broken;
         let (item, fault) = (fit_name(item), fit_fault(fault));
         self.outcome.seen += 1;
         self.seen.insert(key_of_item(&item));
@@ -283,7 +283,7 @@ impl<'a> Comparison<'a> {
         if known.is_some_and(|seal| seal.is_of(&fingerprint)) {
             return Ok(());
         }
-        let event = self.refusal(Some(item), fingerprint, fault);
+        let event = self.refusal(Some(item), required, fingerprint, fault);
         let mut draft = Draft::new(&event).at(pointer.as_deref());
         if let Some(about) = about {
             draft = draft.about(about.as_str());
@@ -295,6 +295,7 @@ impl<'a> Comparison<'a> {
     fn refusal(
         &mut self,
         item: Option<String>,
+        required: bool,
         fingerprint: [u8; 32],
         error: Fault,
     ) -> Event<'static> {
@@ -302,6 +303,7 @@ impl<'a> Comparison<'a> {
             scope: self.scope.clone(),
             snapshot: Some(self.mark()),
             item,
+            required,
             fingerprint: data_encoding::HEXLOWER.encode(&fingerprint),
             error,
         })

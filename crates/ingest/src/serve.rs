@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 
-use connector::{Emission, EmitError, Outcome, SnapshotRequest, Status};
+use connector::{Approve, Emission, EmitError, Outcome, SnapshotRequest, Status};
 use event::vocabulary::{ConnectorChanged, CursorReached, ScopeName, ScopeRetired, is_key};
 use event::{Event, RecordId};
 use tokio::sync::{mpsc, oneshot};
@@ -32,8 +32,8 @@ impl Ingest {
             while let Some(emission) = emissions.blocking_recv() {
                 match emission {
                     Emission::Snapshot(request) => self.snapshot(appender, request, &unconfirmed),
-                    Emission::Retired { scopes, why, done } => {
-                        let retired = self.retire(appender, &scopes, why.as_deref());
+                    Emission::Retired { scopes, approve, why, done } => {
+                        let retired = self.retire(appender, &scopes, approve, why.as_deref());
                         confirm_later(retired, done, &unconfirmed);
                     }
                     Emission::Status(status) => self.status(appender, status),
@@ -69,6 +69,7 @@ impl Ingest {
         &self,
         appender: &Appender,
         scopes: &[ScopeName],
+        approve: Approve,
         why: Option<&str>,
     ) -> Result<Taken, EmitError> {
         self.check_clock()?;
@@ -89,7 +90,8 @@ impl Ingest {
         let of = self.known.scopes(&format!("{source}/")).map_err(unknown)?;
         let of: u64 = of.iter().map(|(_, scope)| scope.claims).sum();
         let known = self.known.scope(&whole).map_err(unknown)?.unwrap_or_default();
-        let approved = known.approved.is_some_and(|at_most| outcome.gone <= at_most);
+        let approved = approve == Approve::Always
+            || known.approved.is_some_and(|at_most| outcome.gone <= at_most);
         let mut drafts = Vec::new();
         if approved || self.options.guard.lets_pass(outcome.gone, of) {
             for scope in retiring {

@@ -250,6 +250,7 @@ fn what_may_be_what_cannot_be_read_stays() {
     let broken = Broken {
         item: "b.yaml".into(),
         about: None,
+        required: false,
         fault: Fault { name: "InputError".into(), message: "no YAML".into() },
         pointer: None,
     };

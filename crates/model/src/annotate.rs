@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::document::{
-    ANNOTATION_EDIT_URL, ANNOTATION_LOCATION, ANNOTATION_SOURCE_LOCATION, ANNOTATION_VIEW_URL,
+    ANNOTATION_EDIT_URL, ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION,
+    ANNOTATION_SOURCE_LOCATION, ANNOTATION_VIEW_URL,
 };
 use crate::location::{GITHUB_HOSTS, LocationRef, edit_url, resolve_url};
 
@@ -39,6 +40,27 @@ pub fn annotate(document: &mut Value) {
         put(annotations, ANNOTATION_EDIT_URL, edit);
         let source = resolve_url(target, "./", GITHUB_HOSTS).map(|url| format!("url:{url}"));
         put(annotations, ANNOTATION_SOURCE_LOCATION, source);
+    }
+}
+
+/// Says in a document where it comes from, where it does not do so itself. Documents with nothing
+/// to hold annotations are left alone; their verdict comes later.
+pub fn annotate_source(document: &mut Value, location: &str, origin: &str) {
+    let Some(Value::Object(metadata)) = document.get_mut("metadata") else { return };
+    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new()));
+    // Backstage adds its own to what is nothing to JavaScript, too.
+    let is_nothing = match annotations {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Bool(true) | Value::Array(_) | Value::Object(_) => false,
+    };
+    if is_nothing {
+        *annotations = Value::Object(Map::new());
+    }
+    let Value::Object(annotations) = annotations else { return };
+    for (key, value) in [(ANNOTATION_LOCATION, location), (ANNOTATION_ORIGIN_LOCATION, origin)] {
+        annotations.entry(key).or_insert_with(|| value.into());
     }
 }
 

@@ -35,7 +35,7 @@ mod schema;
 pub mod validate;
 pub mod yaml;
 
-pub use annotate::annotate;
+pub use annotate::{annotate, annotate_source};
 pub use canonical::content_hash;
 pub use document::{Document, normalize};
 pub use index::{Term, TermRef, Terms, terms, visit_terms};

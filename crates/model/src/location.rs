@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::document::{ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION};
+use crate::document::{ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION, Document};
 use crate::js;
 
 /// Where something is read from: a type such as `url` or `file`, and a target that the type
@@ -105,6 +105,75 @@ pub fn resolve_target(
         _ => None,
     };
     resolved.unwrap_or_else(|| target.to_owned())
+}
+
+/// The longest target that is looked at, in bytes.
+const TARGET_BYTES_MAX: usize = 4096;
+
+/// The targets that a Location entity wants read, in its order, each with whether it is no fault
+/// when there is nothing; relative ones are seen from where the entity was read.
+pub fn targets_of(document: &Value) -> impl Iterator<Item = (LocationRef, bool)> {
+    let view = Document::new(document);
+    let spec = view.spec().filter(|_| view.kind() == Some("Location"));
+    let base = view.annotation(ANNOTATION_LOCATION).and_then(|text| LocationRef::parse(text).ok());
+    let wishes = spec.zip(base).map(|(spec, base)| {
+        let kind = spec.get("type").and_then(Value::as_str).unwrap_or(&base.kind).to_owned();
+        (spec, base, kind)
+    });
+    // What is longer can't be read, nor anything beside it; and joining the one to each of many
+    // others would take long.
+    let wishes = wishes.filter(|(_, base, kind)| {
+        base.target.len() <= TARGET_BYTES_MAX && kind.len() <= TARGET_BYTES_MAX
+    });
+    wishes.into_iter().flat_map(|(spec, base, kind)| {
+        let optional = spec.get("presence").and_then(Value::as_str) == Some("optional");
+        let one = spec.get("target").into_iter();
+        let many = spec.get("targets").and_then(Value::as_array).into_iter().flatten();
+        let targets = one.chain(many).filter_map(Value::as_str);
+        targets.filter(|target| target.len() <= TARGET_BYTES_MAX).map(move |target| {
+            let target = resolve_target(&base, &kind, target, GITHUB_HOSTS);
+            (LocationRef { kind: kind.clone(), target }, optional)
+        })
+    })
+}
+
+/// The URL under which a host of source code serves a file as it is, where a URL leads to the page
+/// that shows it: on GitHub, GitLab and Bitbucket. Any other URL is left alone.
+#[must_use]
+pub fn raw_url(url: &Url) -> Url {
+    let mut raw = url.clone();
+    let path = url.path();
+    let is_changed = match (url.host_str(), url.port()) {
+        (Some("github.com"), None) => {
+            let Some(view) = github_view(path, &["blob", "tree", "edit", "raw"]) else {
+                return raw;
+            };
+            let path = format!("{}{}", &path[..view.view_start], &path[view.view_end + 1..]);
+            raw.set_host(Some("raw.githubusercontent.com")).is_ok() && {
+                raw.set_path(&path);
+                true
+            }
+        }
+        (Some("bitbucket.org"), None) => match path.split_once("/src/") {
+            Some((repository, file)) => {
+                raw.set_path(&format!("{repository}/raw/{file}"));
+                true
+            }
+            None => false,
+        },
+        // GitLab has pages of this form on hosts of any name.
+        _ => match gitlab_view(path) {
+            Some(view) => {
+                raw.set_path(&format!("{}raw{}", &path[..view.view_start], &path[view.view_end..]));
+                true
+            }
+            None => false,
+        },
+    };
+    if is_changed {
+        raw.set_query(None);
+    }
+    raw
 }
 
 /// Resolves a URL against that of the file in which it stands, as Backstage's SCM integrations do;

@@ -8,6 +8,7 @@
 
 use serde_json::Value;
 
+use crate::js;
 use crate::yaml::{self, Limits};
 
 /// How the text that a placeholder names is taken.
@@ -67,6 +68,18 @@ pub enum PlaceholderError {
         /// How many it holds.
         count: usize,
     },
+    /// The placeholders of a document bring in more than a document may hold.
+    #[error(
+        "Placeholder ${kind} at {pointer}: {mib} MiB are the most that the placeholders of one document may bring in"
+    )]
+    TooMuch {
+        /// `text`, `json` or `yaml`.
+        kind: &'static str,
+        /// JSON pointer to the placeholder, shortened.
+        pointer: String,
+        /// The most, in MiB.
+        mib: usize,
+    },
 }
 
 impl PlaceholderKind {
@@ -119,6 +132,74 @@ impl Placeholder {
                     }),
                 }
             }
+        }
+    }
+}
+
+/// What the placeholders of one document may still bring in.
+#[derive(Debug, Clone)]
+pub struct Room {
+    limits: Limits,
+    bytes: usize,
+    nodes: usize,
+}
+
+impl Room {
+    /// Room for what one document may be.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, bytes: limits.bytes_max, nodes: limits.nodes_max }
+    }
+
+    /// Makes the value that replaces a placeholder, and takes the room that it needs.
+    ///
+    /// # Errors
+    /// The bytes are not of the placeholder's kind, or there is no room left.
+    pub fn value_of(
+        &mut self,
+        placeholder: &Placeholder,
+        bytes: &[u8],
+    ) -> Result<Value, PlaceholderError> {
+        let limits = Limits {
+            bytes_max: self.bytes,
+            nodes_max: self.nodes,
+            copied_bytes_max: self.bytes,
+            ..self.limits
+        };
+        let value = placeholder.value_of(bytes, &limits)?;
+        if self.take(&value) {
+            return Ok(value);
+        }
+        Err(PlaceholderError::TooMuch {
+            kind: placeholder.kind.as_str(),
+            pointer: js::shorten(&placeholder.pointer, 200).into_owned(),
+            mib: self.limits.bytes_max >> 20,
+        })
+    }
+
+    /// Makes room for a value; `false` if there is none.
+    fn take(&mut self, value: &Value) -> bool {
+        let text = match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => {
+                return self.spend(0) && items.iter().all(|item| self.take(item));
+            }
+            Value::Object(map) => {
+                return self.spend(0)
+                    && map.iter().all(|(key, item)| self.spend(key.len()) && self.take(item));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        };
+        self.spend(text)
+    }
+
+    fn spend(&mut self, bytes: usize) -> bool {
+        match (self.bytes.checked_sub(bytes), self.nodes.checked_sub(1)) {
+            (Some(bytes), Some(nodes)) => {
+                (self.bytes, self.nodes) = (bytes, nodes);
+                true
+            }
+            _ => false,
         }
     }
 }

@@ -48,7 +48,7 @@ impl Reader {
     /// # Errors
     /// When it can't be read.
     pub fn serve(&self, id: EntityId) -> Result<Option<Served>, Error> {
-        match self.version(id)?.filter(|version| version.live) {
+        match self.version(id)?.filter(|version| version.is_listed()) {
             Some(version) => self.dress(id, version).map(Some),
             None => Ok(None),
         }
@@ -61,7 +61,8 @@ impl Reader {
     pub fn serve_all(&self, ids: &[EntityId]) -> Result<Vec<Served>, Error> {
         let versions = self.versions(ids)?;
         let there = ids.iter().zip(versions);
-        let there = there.filter_map(|(id, version)| Some((*id, version.filter(|v| v.live)?)));
+        let there =
+            there.filter_map(|(id, version)| Some((*id, version.filter(|v| v.is_listed())?)));
         there.map(|(id, version)| self.dress(id, version)).collect()
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use event::vocabulary::ScopeName;
 use event::{Offset, Seal, SourceName};
 use fold::{Change, EntityId, Item, Key, Quarantined, Refusal, Scope, ScopeId, Source, Wanter};
+use model::document::{ANNOTATION_LOCATION, ANNOTATION_ORIGIN_LOCATION, Document};
 use model::reference::EntityRef;
 
 use crate::keys::{
@@ -40,6 +41,10 @@ pub struct WantedRow {
     pub scope: Option<ScopeName>,
     /// Whether it is no fault when there is nothing.
     pub optional: bool,
+    /// The origin location of what is read there, where the Location entity says one.
+    pub origin: Option<String>,
+    /// The last record that wanted it read again.
+    pub refresh: Option<Offset>,
 }
 
 impl Reader {
@@ -241,18 +246,33 @@ impl Reader {
             let Change::Wanted(_, Some(wanted)) = Change::read(key, Some(row))? else {
                 return Ok(true);
             };
-            let (entity, scope) = match wanter {
-                Wanter::Entity(id) => {
-                    let holder = self.version(id)?.map(|version| version.holder);
-                    let scope = holder.map(|scope| self.scope_name(scope)).transpose()?;
-                    (self.reference(id)?, scope.flatten())
-                }
-                Wanter::Location(_) => (None, None),
+            let mut row = WantedRow {
+                refresh: self.refresh_of(&target)?,
+                target,
+                entity: None,
+                scope: None,
+                optional: wanted.optional,
+                origin: None,
             };
-            found.push(WantedRow { target, entity, scope, optional: wanted.optional });
+            if let Wanter::Entity(id) = wanter
+                && let Some(version) = self.version(id)?
+            {
+                row.entity = self.reference(id)?;
+                row.scope = self.scope_name(version.holder)?;
+                row.origin = origin_of(&version.document);
+            }
+            found.push(row);
             Ok(true)
         })?;
         Ok(found)
+    }
+
+    /// The last record that wanted a target read again.
+    fn refresh_of(&self, target: &str) -> Result<Option<Offset>, Error> {
+        match self.row(&Key::Refresh(target.into()))? {
+            Change::Refresh(_, offset) => Ok(offset),
+            _ => Ok(None),
+        }
     }
 
     /// What stands in the log and could not be folded, in its order; at most so much.
@@ -273,6 +293,14 @@ impl Reader {
         })?;
         Ok(found)
     }
+}
+
+/// The origin location that a document says it has: that of what led to it in the first place.
+fn origin_of(document: &[u8]) -> Option<String> {
+    let document = serde_json::from_slice(document).ok()?;
+    let document = Document::new(&document);
+    let origin = document.annotation(ANNOTATION_ORIGIN_LOCATION);
+    origin.or_else(|| document.annotation(ANNOTATION_LOCATION)).map(str::to_owned)
 }
 
 /// Takes a row with its key; says whether it wants more.

@@ -39,7 +39,8 @@ fn target(text: &str) -> Target {
     };
     let from = from.rsplit_once('!').map_or((from, "all"), |(from, entity)| (from, entity));
     let entity = EntityRef::new("Location", "default", from.1).expect("a reference");
-    Target { target: target.to_owned(), entity, scope: scope(from.0), optional }
+    let (target, scope) = (target.to_owned(), scope(from.0));
+    Target { target, entity, scope, optional, origin: "".into(), refresh: None }
 }
 
 struct World<'a> {

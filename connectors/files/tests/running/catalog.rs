@@ -173,7 +173,8 @@ impl State {
             for target in all.filter_map(Value::as_str) {
                 let target = resolve_target(&base, "file", target, GITHUB_HOSTS);
                 let entity = EntityRef::canonical(name).expect("a reference");
-                targets.push(Target { target, entity, scope: scope.clone(), optional });
+                let (scope, origin) = (scope.clone(), "".into());
+                targets.push(Target { target, entity, scope, optional, origin, refresh: None });
             }
         }
         targets

@@ -369,6 +369,8 @@ async fn nobody_else_makes_files_read() {
         entity: entity.clone(),
         scope: ScopeName::new(scope).expect("a name"),
         optional: false,
+        origin: "".into(),
+        refresh: None,
     };
     // The catalog of the test would tell its own; this is what others have handed in.
     let all = ["ingest/evil", "files/b/catalog/a.yaml", "files/ab/x", "files/a/catalog/none.yaml"];

@@ -4,6 +4,7 @@ use std::io::{BufWriter, Read, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use api::{Commands, IngestLine, IngestMode, IngestRequest, Report};
@@ -20,6 +21,10 @@ use crate::exit::{Exit, Wrong};
 use crate::node::{Node, Settings, WayIn};
 use crate::port::IngestPort;
 use crate::report;
+
+/// How long it is waited for what locations lead to, and how often that is asked.
+const TARGETS_MAX: Duration = Duration::from_secs(10);
+const TARGETS_EVERY: Duration = Duration::from_millis(50);
 
 /// How many documents wait between reading files and handing them in.
 const WAITING: usize = 256;
@@ -83,8 +88,27 @@ fn to_server(url: &str, scope: &ScopeName, args: &Ingest, bar: &ProgressBar) -> 
         let read = reading.join().map_err(|_| anyhow!("reading files broke off"))?;
         let answer = answer?;
         read?;
+        wait_for_targets(&server);
         Ok(answer)
     })
+}
+
+/// Waits until what the catalog's locations lead to was looked at once, but not for slow hosts.
+fn wait_for_targets(server: &Server) {
+    let end = Instant::now() + TARGETS_MAX;
+    loop {
+        // Who may not ask does not wait.
+        let known = server.get("/api/connectors").unwrap_or_default();
+        let waiting = known["targetsWaiting"].as_u64().unwrap_or(0);
+        if waiting == 0 {
+            return;
+        }
+        if Instant::now() >= end {
+            let what = "targets of locations are still to be read";
+            return report::say(&format!("{waiting} {what}; GET /api/connectors says how many"));
+        }
+        std::thread::sleep(TARGETS_EVERY);
+    }
 }
 
 /// Hands documents in to a data folder on which no server runs.
@@ -103,7 +127,7 @@ fn to_folder(data: &Path, scope: ScopeName, args: &Ingest, bar: &ProgressBar) ->
 }
 
 fn take(way_in: &WayIn, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Report> {
-    let port = IngestPort::default();
+    let port = IngestPort::new(&urls::Config::default());
     port.open(way_in.clone());
     let request = IngestRequest {
         scope,

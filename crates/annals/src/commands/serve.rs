@@ -21,8 +21,9 @@ use crate::port::IngestPort;
 use crate::report;
 
 mod sources;
+mod targets;
 
-use sources::Sources;
+use sources::{Configured, Sources};
 
 /// Where to listen, unless told otherwise.
 const LISTEN: &str = "127.0.0.1:7007";
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &Serve) -> Result<Exit> {
         .with_context(|| format!("{address} can't be listened on"))?;
     listener.set_nonblocking(true)?;
     let node = Arc::new(Node::open(&settings)?);
-    let port = Arc::new(IngestPort::default());
+    let port = Arc::new(IngestPort::new(&config.reading));
     let runtime = tokio::runtime::Runtime::new()?;
     let served = runtime.block_on(serve(&node, &settings, &config, &port, connectors, listener));
     // What still runs was told to stop; it is not waited for without end.
@@ -78,7 +79,7 @@ async fn serve(
     settings: &Settings,
     config: &Config,
     port: &Arc<IngestPort>,
-    connectors: Vec<files::Config>,
+    connectors: Configured,
     listener: std::net::TcpListener,
 ) -> Result<()> {
     let listener = TcpListener::from_std(listener)?;
@@ -123,7 +124,7 @@ async fn serve(
 async fn start(
     node: &Arc<Node>,
     settings: &Settings,
-    connectors: Vec<files::Config>,
+    connectors: Configured,
     stopping: &watch::Receiver<bool>,
 ) -> Result<(WayIn, Sources)> {
     let nobody_waits = Arc::new(AtomicBool::new(false));

@@ -87,6 +87,10 @@ pub struct EntityRefused {
     )]
     #[schemars(length(min = 1, max = 1024), regex(pattern = r"^[^\u0000]*$"))]
     pub item: Option<String>,
+    /// Whether the item is a target without which the entity that wants it, the record's subject,
+    /// is not shown: where nothing of the scope was ever read, it is not listed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub required: bool,
     /// BLAKE3 of what was refused and why, lower-case hexadecimal, so that the same fault is
     /// appended once.
     #[serde(deserialize_with = "limits::key")]
@@ -94,6 +98,10 @@ pub struct EntityRefused {
     pub fingerprint: String,
     /// What is wrong with it.
     pub error: Fault,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// A fault, as Backstage serializes errors.

@@ -96,6 +96,9 @@ pub struct Version {
     pub change: ChangeKind,
     /// Whether the entity exists; a withdrawn one keeps its last document.
     pub live: bool,
+    /// Whether it is a Location entity of which a target that it requires was never read; such a
+    /// one is not listed, as in Backstage, and what is wrong stands in its faults.
+    pub unread: bool,
     /// Whether it is kept although nothing shows it any more.
     pub orphan: bool,
     /// The scope whose document this is.
@@ -122,6 +125,12 @@ pub struct Version {
 }
 
 impl Version {
+    /// Whether the catalog shows the entity.
+    #[must_use]
+    pub const fn is_listed(&self) -> bool {
+        self.live && !self.unread
+    }
+
     /// The document's terms of the filter index; read from the document where they are not known
     /// from folding it.
     #[must_use]

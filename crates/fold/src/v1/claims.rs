@@ -213,6 +213,7 @@ fn hold(
         offset: cx.offset(),
         change,
         live: true,
+        unread: live_before.is_some_and(|now| now.unread) && waits_for_targets(&faults),
         orphan: false,
         holder: scope,
         since,
@@ -297,7 +298,8 @@ fn want(cx: &mut Context<'_>, id: EntityId, before: Option<&Version>, after: &[W
     }
 }
 
-fn wants_before(version: &Version) -> Vec<Want> {
+/// What the document of a version wants read.
+pub(super) fn wants_before(version: &Version) -> Vec<Want> {
     // Only a Location can have any, and few entities are; the text tells the others quickly.
     if !version.document.windows(10).any(|window| window == b"\"Location\"") {
         return Vec::new();
@@ -330,17 +332,20 @@ pub(super) fn withdraw(
         want(cx, id, Some(&now), &[]);
         after.change = ChangeKind::Withdrawn;
         after.live = false;
+        after.unread = false;
         after.edges.clear();
     }
     cx.put_version(id, after);
     Ok(())
 }
 
-/// An entity shows a fault, in the place of one of the same scope and item.
+/// An entity shows a fault, in the place of one of the same scope and item. A Location entity that
+/// was never complete, because what it wants could not be read yet, is not listed (`is_unread`).
 pub(super) fn show_fault(
     cx: &mut Context<'_>,
     id: EntityId,
     fault: EntityFault,
+    is_unread: bool,
 ) -> Result<(), Needs> {
     let Some(now) = current(cx, id)? else {
         return Ok(());
@@ -348,12 +353,13 @@ pub(super) fn show_fault(
     let mut faults = now.faults.clone();
     let same = |old: &EntityFault| (old.scope, &old.item) == (fault.scope, &fault.item);
     match faults.iter().position(same) {
-        Some(at) if faults[at].says_the_same(&fault) => return Ok(()),
+        Some(at) if faults[at].says_the_same(&fault) => {}
         Some(at) => faults[at] = fault,
         None if faults.len() < FAULTS_MAX => faults.push(fault),
-        None => return Ok(()),
+        None => {}
     }
-    set_faults(cx, id, &now, faults);
+    let unread = now.unread || (is_unread && !wants_before(&now).is_empty());
+    set_faults(cx, id, &now, faults, unread);
     Ok(())
 }
 
@@ -373,17 +379,34 @@ pub(super) fn clear_fault(
     });
     let mut faults = now.faults.clone();
     faults.retain(|fault| (fault.scope, fault.item.as_ref()) != (scope, item));
-    set_faults(cx, id, &now, faults);
+    let unread = now.unread && waits_for_targets(&faults);
+    set_faults(cx, id, &now, faults, unread);
     Ok(())
 }
 
-fn set_faults(cx: &mut Context<'_>, id: EntityId, now: &Version, faults: Vec<EntityFault>) {
-    if faults == now.faults {
+fn waits_for_targets(faults: &[EntityFault]) -> bool {
+    faults.iter().any(|fault| fault.item.is_some())
+}
+
+fn set_faults(
+    cx: &mut Context<'_>,
+    id: EntityId,
+    now: &Version,
+    faults: Vec<EntityFault>,
+    unread: bool,
+) {
+    if faults == now.faults && unread == now.unread {
         return;
     }
+    let change = match (now.unread, unread) {
+        (false, true) => ChangeKind::Withdrawn,
+        (true, false) => ChangeKind::Restored,
+        _ => ChangeKind::Status,
+    };
     let version = Version {
         offset: cx.offset(),
-        change: ChangeKind::Status,
+        change,
+        unread,
         cause: cx.cause(Some(now.holder)),
         document: rewrite(&now.document, &now.content.hash, now.own_etag, &faults, now.orphan),
         faults,

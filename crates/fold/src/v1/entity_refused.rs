@@ -18,6 +18,7 @@ use super::context::Context;
 pub(super) struct Refused<'a> {
     pub(super) reference: Option<&'a EntityRef>,
     pub(super) item: Option<&'a str>,
+    pub(super) required: bool,
     pub(super) fingerprint: [u8; 32],
     pub(super) fault: &'a Fault,
 }
@@ -64,7 +65,7 @@ fn refuse_entity(
     let holds = claim.good && claims::current(cx, id)?.is_some_and(|now| now.holder == scope.id);
     if holds {
         let fault = cx.fault(scope.id, None, refused.fault);
-        claims::show_fault(cx, id, fault)?;
+        claims::show_fault(cx, id, fault, false)?;
     }
     Ok(())
 }
@@ -89,7 +90,9 @@ fn refuse_item(
     match about {
         Some(about) => {
             let fault = cx.fault(scope.id, Some(item), refused.fault);
-            claims::show_fault(cx, about, fault)
+            // What a scope ever showed can be read: it is only not at the moment.
+            let is_unread = refused.required && scope.claims == 0;
+            claims::show_fault(cx, about, fault, is_unread)
         }
         None => Ok(()),
     }

@@ -154,10 +154,11 @@ fn rule(cx: &mut Context<'_>, record: &Prepared) -> Result<(), Needs> {
         Act::Gone { scope, snapshot, reference, item } => {
             entity_gone::fold(cx, scope, *snapshot, reference.as_ref(), item.as_deref())?;
         }
-        Act::Refused { scope, snapshot, reference, item, fingerprint, fault } => {
+        Act::Refused { scope, snapshot, reference, item, required, fingerprint, fault } => {
             let refused = entity_refused::Refused {
                 reference: reference.as_ref(),
                 item: item.as_deref(),
+                required: *required,
                 fingerprint: *fingerprint,
                 fault,
             };

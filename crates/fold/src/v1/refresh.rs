@@ -8,9 +8,10 @@ use crate::needs::Needs;
 use crate::prior::Change;
 use crate::rows::Scope;
 
+use super::claims;
 use super::context::Context;
 
-/// Notes that an entity's scope, or a target, is wanted read again.
+/// Notes that an entity's scope, what a Location entity wants, or a target, is wanted read again.
 pub(super) fn fold(
     cx: &mut Context<'_>,
     reference: Option<&EntityRef>,
@@ -25,9 +26,12 @@ pub(super) fn fold(
     let Some(id) = cx.find(reference)? else {
         return Ok(());
     };
-    let Some(version) = cx.prior.entity(&id)? else {
+    let Some(version) = cx.prior.entity(&id)?.cloned() else {
         return Ok(());
     };
+    for want in claims::wants_before(&version) {
+        cx.put(Change::Refresh(want.target, Some(cx.offset())));
+    }
     let Some(name) = cx.prior.scope_name(&version.holder)? else {
         return Ok(());
     };

@@ -77,7 +77,7 @@ fn rebuilt(snapshot: &OwnedSnapshot, paths: &Paths) -> Result<Sets, Error> {
         let Change::Entity(_, Some(version)) = row else {
             return Err(damaged());
         };
-        if version.live {
+        if version.is_listed() {
             add(SetKey::alive(), id);
         }
         for term in version.terms().iter() {

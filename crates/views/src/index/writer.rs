@@ -131,10 +131,11 @@ impl IndexWriter {
         before: Option<&Version>,
         after: &Version,
     ) {
-        if before.is_some_and(|version| version.live) != after.live {
-            self.batch.life.push((offset, id, after.live));
+        let listed = after.is_listed();
+        if before.is_some_and(Version::is_listed) != listed {
+            self.batch.life.push((offset, id, listed));
             let alive = self.hot.make(&SetKey::alive().0);
-            self.hot.change(alive, id, after.live);
+            self.hot.change(alive, id, listed);
         }
         self.edges(rows, offset, id, before, after);
         let [mut old, mut new] = std::mem::take(&mut self.names);

@@ -71,7 +71,7 @@ impl Reader {
         for relation in relations {
             all.add_all(&lookup.related(*relation, target)?);
         }
-        if let Some(version) = self.version(target)?.filter(|version| version.live) {
+        if let Some(version) = self.version(target)?.filter(|version| version.is_listed()) {
             for edge in &version.edges {
                 if relations.contains(&edge.relation.inverse()) {
                     all.insert(edge.target);

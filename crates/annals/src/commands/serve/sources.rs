@@ -6,36 +6,40 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Result;
-use connector::{Start, Target};
+use connector::{Emitter, Start};
 use event::SourceName;
 use ingest::Ingest;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use views::Views;
 
+use super::targets::Targets;
 use crate::config::{Config, own_api_versions};
 use crate::node::{Node, crate_version};
-
-/// How often it is looked whether Location entities want other targets.
-const TARGETS_EVERY: Duration = Duration::from_millis(500);
 
 /// How long connectors get to stop.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
+/// What reads sources: the connectors of a configuration, and what reads the URLs of locations.
+pub(crate) struct Configured {
+    files: Vec<files::Config>,
+    urls: urls::Config,
+}
+
 /// The connectors of a configuration, with the paths of the command line as one of their own.
-pub(crate) fn configured(config: &Config, catalog: &[PathBuf]) -> Result<Vec<files::Config>> {
-    let mut all = config.connectors()?;
+pub(crate) fn configured(config: &Config, catalog: &[PathBuf]) -> Result<Configured> {
+    let mut files = config.connectors()?;
     if !catalog.is_empty() {
         // What the command line names is relative to where it is typed.
-        all.push(files::Config::new("catalog", catalog.to_vec()));
+        files.push(files::Config::new("catalog", catalog.to_vec()));
     }
-    Ok(all)
+    Ok(Configured { files, urls: config.reading.clone() })
 }
 
 /// Connectors that run.
 pub(crate) struct Sources {
     tasks: JoinSet<()>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
     failures: tokio::sync::Mutex<mpsc::Receiver<String>>,
 }
 
@@ -44,31 +48,21 @@ impl Sources {
     pub(crate) fn start(
         node: &Node,
         ingest: &Arc<Ingest>,
-        connectors: Vec<files::Config>,
+        connectors: Configured,
         stopping: &watch::Receiver<bool>,
     ) -> Result<Self> {
         let mut tasks = JoinSet::new();
-        let mut threads = Vec::new();
+        let threads = Arc::default();
         let (failed, failures) = mpsc::channel(1);
-        let targets = watch_targets(&mut tasks, node, stopping.clone());
+        let targets = Targets::watch(&mut tasks, node, stopping.clone())?;
         let api_versions = own_api_versions(ingest.judge().kinds());
-        for config in connectors {
+        for config in connectors.files {
             let source = SourceName::new(&config.source())?;
-            let appender = ingest.begin(&source, crate_version())?;
-            let known = ingest.known();
-            let cursor = known.source(&source)?.and_then(|source| source.cursor);
-            let scopes = known.scopes(&format!("{source}/"))?;
-            let start = Start {
-                cursor,
-                scopes: scopes.into_iter().map(|(name, _)| name).collect(),
-                targets: targets.clone(),
-            };
-            let (emitter, emissions) = connector::channel();
-            let ingest = Arc::clone(ingest);
-            let thread = std::thread::Builder::new().name(format!("take {source}"));
-            threads.push(thread.spawn(move || ingest.serve(&appender, emissions))?);
-            let stopping = stopping.clone();
-            let failed = failed.clone();
+            let (start, emitter) = begin(ingest, &source, &threads, |known| Start {
+                targets: targets.files.clone(),
+                ..known
+            })?;
+            let (stopping, failed) = (stopping.clone(), failed.clone());
             let api_versions = api_versions.clone();
             tasks.spawn(async move {
                 if let Err(error) = files::run(config, api_versions, start, emitter, stopping).await
@@ -77,6 +71,18 @@ impl Sources {
                 }
             });
         }
+        let reading = Reading {
+            ingest: Arc::clone(ingest),
+            threads: Arc::clone(&threads),
+            config: connectors.urls,
+            targets: targets.urls,
+            stopping: stopping.clone(),
+        };
+        tasks.spawn(async move {
+            if let Err(error) = reading.run().await {
+                let _ = failed.send(format!("the reader of URLs failed: {error}")).await;
+            }
+        });
         Ok(Self { tasks, threads, failures: tokio::sync::Mutex::new(failures) })
     }
 
@@ -96,7 +102,7 @@ impl Sources {
             tracing::warn!("a connector did not stop in time");
         }
         drop(self.tasks);
-        let threads = self.threads;
+        let threads = std::mem::take(&mut *self.threads.lock());
         let joined = tokio::task::spawn_blocking(move || {
             threads.into_iter().all(|thread| thread.join().is_ok())
         });
@@ -106,56 +112,58 @@ impl Sources {
     }
 }
 
-/// A channel that tells which files Location entities want read, as that changes.
-fn watch_targets(
-    tasks: &mut JoinSet<()>,
-    node: &Node,
-    mut stopping: watch::Receiver<bool>,
-) -> watch::Receiver<Arc<Vec<Target>>> {
-    let views = Arc::clone(&node.views);
-    let mut folded = node.processor.progress().watch();
-    let (sender, receiver) = watch::channel(Arc::new(wanted_files(&views)));
-    tasks.spawn(async move {
-        loop {
-            tokio::select! {
-                changed = folded.changed() => if changed.is_err() { return },
-                _ = stopping.wait_for(|stop| *stop) => return,
-            }
-            tokio::time::sleep(TARGETS_EVERY).await;
-            folded.mark_unchanged();
-            let wanted = {
-                let views = Arc::clone(&views);
-                tokio::task::spawn_blocking(move || wanted_files(&views)).await
-            };
-            let Ok(wanted) = wanted else { return };
-            sender.send_if_modified(|now| {
-                let changes = **now != wanted;
-                if changes {
-                    *now = Arc::new(wanted);
-                }
-                changes
-            });
-        }
-    });
-    receiver
+/// Begins the life of a source: what its connector starts with, where it emits, and a thread that
+/// takes that.
+fn begin(
+    ingest: &Arc<Ingest>,
+    source: &SourceName,
+    threads: &Mutex<Vec<JoinHandle<()>>>,
+    start: impl FnOnce(Start) -> Start,
+) -> Result<(Start, Emitter)> {
+    let appender = ingest.begin(source, crate_version())?;
+    let known = ingest.known();
+    let cursor = known.source(source)?.and_then(|source| source.cursor);
+    let scopes = known.scopes(&format!("{source}/"))?;
+    let scopes = scopes.into_iter().map(|(name, _)| name).collect();
+    let (_, nothing) = watch::channel(Arc::default());
+    let start = start(Start { cursor, scopes, targets: nothing });
+    let (emitter, emissions) = connector::channel();
+    let ingest = Arc::clone(ingest);
+    let thread = std::thread::Builder::new().name(format!("take {source}"));
+    threads.lock().push(thread.spawn(move || ingest.serve(&appender, emissions))?);
+    Ok((start, emitter))
 }
 
-fn wanted_files(views: &Views) -> Vec<Target> {
-    let wanted = match views.reader().map(|reader| reader.wanted()) {
-        None => return Vec::new(),
-        Some(Ok(wanted)) => wanted,
-        Some(Err(error)) => {
-            tracing::error!(%error, "the targets of locations could not be read");
-            return Vec::new();
+/// What reads the URLs of locations, once there are any.
+struct Reading {
+    ingest: Arc<Ingest>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    config: urls::Config,
+    targets: super::targets::Watched,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Reading {
+    async fn run(mut self) -> Result<()> {
+        let source = SourceName::new(urls::SOURCE)?;
+        let is_known = !self.ingest.known().scopes(urls::SCOPES)?.is_empty();
+        if !is_known {
+            // A catalog without such locations has no such source in its log.
+            tokio::select! {
+                _ = self.stopping.wait_for(|stop| *stop) => return Ok(()),
+                wanted = self.targets.wait_for(|targets| !targets.is_empty()) => {
+                    if wanted.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
         }
-    };
-    let files = wanted.into_iter().filter_map(|row| {
-        Some(Target {
-            target: row.target.strip_prefix("file:")?.to_owned(),
-            entity: row.entity?,
-            scope: row.scope?,
-            optional: row.optional,
-        })
-    });
-    files.collect()
+        let Self { ingest, threads, config, targets, stopping } = self;
+        let begun = tokio::task::spawn_blocking(move || {
+            begin(&ingest, &source, &threads, |known| Start { targets, ..known })
+        });
+        let (start, emitter) = begun.await??;
+        urls::run(config, start, emitter, stopping).await;
+        Ok(())
+    }
 }
