@@ -1,12 +1,14 @@
 //! Whether every row can be read, and tables that say the same in different ways agree: names with documents, edges with the
 //! versions that assert them, claims with what they hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use event::Offset;
 use fold::{Change, Claim, EntityId, Item, Key, ScopeId, Version};
 
 use crate::Error;
+use crate::changes::{self, Changed};
 use crate::check::check_row;
 use crate::keys::{KeyBytes, KeyReader, Table, edge_key};
 use crate::rows::read_snapshot;
@@ -21,18 +23,25 @@ pub(crate) fn compare(snapshot: &OwnedSnapshot) -> Result<Option<String>, Error>
             Ok(true)
         })?;
     }
-    let mut check = Check { snapshot, edges: 0, claims: BTreeMap::new() };
+    let mut check = Check { snapshot, edges: 0, claims: BTreeMap::new(), made: BTreeSet::new() };
     let mut found = None;
     each(snapshot, Table::Entity, &mut |mut key, row| {
         let id = key.entity().ok_or(Error::Damaged { table: "Entity" })?;
         found = match Change::read(Key::Entity(id), Some(row))? {
-            Change::Entity(_, Some(version)) => check.version(id, &version)?,
+            Change::Entity(_, Some(version)) => {
+                check.made.insert((version.offset, id));
+                check.version(id, &version)?
+            }
             _ => Some(format!("entity {} has no version", id.0)),
         };
         Ok(found.is_none())
     })?;
     if found.is_some() {
         return Ok(found);
+    }
+    if let Some((offset, id)) = check.not_followed()? {
+        let what = format!("that record {offset} made the version of entity {} is not", id.0);
+        return Ok(Some(format!("{what} among what changed")));
     }
     let mut kept = 0_u64;
     each(snapshot, Table::Edge, &mut |_, _| {
@@ -74,11 +83,30 @@ struct Check<'a> {
     edges: u64,
     /// How many claims there are of each scope.
     claims: BTreeMap<ScopeId, u64>,
+    /// Which record made which version.
+    made: BTreeSet<(Offset, EntityId)>,
 }
 
 impl Check<'_> {
     fn row(&self, key: &Key) -> Result<Change, Error> {
         read_snapshot(self.snapshot, key)
+    }
+
+    /// The first current version that those who follow the changes would miss.
+    fn not_followed(&mut self) -> Result<Option<(Offset, EntityId)>, Error> {
+        let mut made = std::mem::take(&mut self.made);
+        let prefix = KeyBytes::new(Table::Changes);
+        self.snapshot.prefix(Table::Changes, &prefix).each(|key, row| {
+            let changes = changes::read(key, row).ok_or(Error::Damaged { table: "Changes" })?;
+            for change in changes {
+                let of_version = !matches!(change.what, Changed::Aspect | Changed::Activity);
+                if let Some(id) = change.entity.filter(|_| of_version) {
+                    made.remove(&(change.offset, id));
+                }
+            }
+            Ok(true)
+        })?;
+        Ok(made.pop_first())
     }
 
     fn version(&mut self, id: EntityId, version: &Version) -> Result<Option<String>, Error> {

@@ -80,7 +80,8 @@ fn fold_key(table: Table, bytes: &[u8]) -> Option<Key> {
         | Table::Hot
         | Table::HotLog
         | Table::TermLog
-        | Table::LifeLog => return None,
+        | Table::LifeLog
+        | Table::Changes => return None,
     })
 }
 
@@ -128,6 +129,7 @@ fn own_row(table: Table, bytes: &[u8], row: &[u8]) -> Option<()> {
             (!members.is_empty()).then_some(())
         }
         Table::HotLog => read_hot_log_row(bytes, row).map(|_| ()),
+        Table::Changes => crate::changes::read(bytes, row).map(|_| ()),
         Table::TermLog => {
             key.u32()?;
             key.newest()?;

@@ -4,27 +4,31 @@ use event::Offset;
 use fold::{Change, Version};
 
 use crate::applied::Applied;
+use crate::changes::CatalogChange;
 use crate::keys::{KeyBytes, Table, aspect_history_key, history_key, key_of};
 use crate::pending::Rows;
 use crate::views::Writer;
-use crate::{Error, Views};
+use crate::{Error, Views, changes};
 
 /// A batch that is being put together. Dropped before [`Commit::finish`], it has not happened.
 pub struct Commit<'a> {
     views: &'a Views,
     writer: parking_lot::MutexGuard<'a, Writer>,
     rows: Rows,
+    changes: Vec<CatalogChange>,
 }
 
 impl<'a> Commit<'a> {
     pub(crate) fn new(views: &'a Views, mut writer: parking_lot::MutexGuard<'a, Writer>) -> Self {
         let rows = std::mem::take(&mut writer.rows);
-        Self { views, writer, rows }
+        let changes = std::mem::take(&mut writer.changes);
+        Self { views, writer, rows, changes }
     }
 
     /// Takes in a change of a record, with what stood there before.
     pub fn change(&mut self, offset: Offset, before: &Change, after: &Change) {
         let (table, key) = key_of(&after.key());
+        changes::note(&mut self.changes, offset, after);
         let row = after.row();
         match (before, after) {
             (Change::Entity(id, before), Change::Entity(_, Some(after))) => {
@@ -70,11 +74,13 @@ impl<'a> Commit<'a> {
         let step = applied.step.as_ref().map_or(u32::MAX, |step| step.done);
         let place = (applied.offset, step);
         writer.index.finish(self.views.store(), &mut self.rows, place)?;
+        changes::finish(&mut self.changes, &mut self.rows, place);
         self.rows.put(Table::Applied, KeyBytes::new(Table::Applied), applied.to_bytes());
         let batch = self.rows.take_batch(self.views.store());
         self.views.store().write(batch)?;
         writer.index.publish();
         writer.rows = self.rows;
+        writer.changes = self.changes;
         writer.applied = Some(applied.clone());
         if applied.step.is_none() {
             self.views.publish(writer, applied)?;

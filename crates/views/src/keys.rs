@@ -155,6 +155,9 @@ tables! {
     TermLog = 84 in Index;
     /// !offset ‖ !step → births, deaths and restorations of a batch
     LifeLog = 85 in Index;
+
+    /// offset ‖ step → what a batch changed, for those who follow
+    Changes = 88 in History;
 }
 
 /// A key that is being written.

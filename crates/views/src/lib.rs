@@ -13,6 +13,7 @@
 
 mod agreement;
 mod applied;
+mod changes;
 mod check;
 mod commit;
 mod entity;
@@ -30,6 +31,7 @@ mod store;
 mod views;
 
 pub use applied::Applied;
+pub use changes::{CatalogChange, Changed};
 pub use check::check_row;
 pub use commit::Commit;
 pub use entity::{Relation, Served};

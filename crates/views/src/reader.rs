@@ -134,7 +134,10 @@ impl Reader {
     }
 
     /// Versions of entities at the position, in their order.
-    pub(crate) fn versions(&self, ids: &[EntityId]) -> Result<Vec<Option<Arc<Version>>>, Error> {
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn versions(&self, ids: &[EntityId]) -> Result<Vec<Option<Arc<Version>>>, Error> {
         let keys: Vec<KeyBytes> = ids.iter().map(|id| key_of(&Key::Entity(*id)).1).collect();
         let rows = self.snapshot().get_many(Table::Entity, &keys)?;
         let read = |(id, row): (&EntityId, Option<bytes::Bytes>)| {

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use proof::{ElementHash, StateDigest};
 
 use crate::applied::Applied;
+use crate::changes::CatalogChange;
 use crate::commit::Commit;
 use crate::index::{self, IndexStats, IndexWriter};
 use crate::keys::{KeyBytes, Table};
@@ -55,6 +56,8 @@ pub(crate) struct Writer {
     pub(crate) applied: Option<Applied>,
     /// No rows, but the memory for those of the next batch.
     pub(crate) rows: Rows,
+    /// The same for what it changes.
+    pub(crate) changes: Vec<CatalogChange>,
 }
 
 impl Views {
@@ -67,7 +70,8 @@ impl Views {
         let applied = store.get(Table::Applied, &KeyBytes::new(Table::Applied))?;
         let applied = applied.map(|row| Applied::read(&row)).transpose()?;
         let index = index::open(&store)?;
-        let writer = Writer { index, applied: applied.clone(), rows: Rows::default() };
+        let (rows, changes) = (Rows::default(), Vec::new());
+        let writer = Writer { index, applied: applied.clone(), rows, changes };
         let views = Self { store, writer: Mutex::new(writer), published: RwLock::default() };
         // A record that was folded in part is gone on with before anybody reads.
         if let Some(applied) = applied.filter(|applied| applied.step.is_none()) {
