@@ -28,7 +28,7 @@ fn open_log(data: &Path) -> Result<Arc<dyn Log>> {
 pub(crate) fn measure(data: &Path, views: &Path, until: Offset) -> Result<[Stage; 2]> {
     let log = open_log(data)?;
     let end = log.end()?;
-    let views = Arc::new(Views::open(views, views::Options { memory_bytes: MEMORY_BYTES })?);
+    let views = Arc::new(Views::open(views, options(MEMORY_BYTES))?);
     let fold = |name: &'static str, last: Offset, records: Offset| {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry)?;
@@ -50,7 +50,7 @@ pub(crate) fn measure(data: &Path, views: &Path, until: Offset) -> Result<[Stage
 /// the views.
 pub(crate) fn capture(data: &Path, folder: &Path, until: Offset) -> Result<Vec<Vec<u8>>> {
     let log = open_log(data)?;
-    let options = views::Options { memory_bytes: CAPTURE_MEMORY_BYTES };
+    let options = options(CAPTURE_MEMORY_BYTES);
     let views = Arc::new(Views::open(folder, options)?);
     let metrics = Metrics::new(&Registry::new())?;
     let processor = Processor::new(log, Arc::clone(&views), metrics, Budget::default())?;
@@ -81,4 +81,8 @@ pub(crate) fn frames(data: &Path, count: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)
         .context("the log can't be read")?;
     let rows = db.iterator(rocksdb::IteratorMode::Start).take(count);
     rows.map(|row| row.map(|(key, row)| (key.into(), row.into())).map_err(Into::into)).collect()
+}
+
+fn options(memory_bytes: usize) -> views::Options {
+    views::Options { memory_bytes, ..views::Options::default() }
 }

@@ -6,7 +6,7 @@ use support::catalog::Catalog;
 use support::history::{records, steps};
 use support::node::Node;
 use support::random::Random;
-use views::{Condition, Filter, Like, Query, Reader, Row, Sort, Start};
+use views::{Condition, Filter, Like, Lists, Query, Reader, Row, Sort, Start};
 
 use crate::fold::for_seeds;
 
@@ -262,7 +262,7 @@ fn check_facets(
 fn queries_give_what_a_plain_evaluation_gives_now_and_then() {
     for_seeds(300..330, |seed| {
         let steps = steps(&mut Random::new(seed), 250);
-        let node = Node::new(&records(seed, &steps));
+        let node = Node::with(&records(seed, &steps), lists(seed));
         node.fold(1 + seed as usize % 60, None);
         let reader = node.views.reader().unwrap();
         let mut random = Random::new(seed);
@@ -275,4 +275,37 @@ fn queries_give_what_a_plain_evaluation_gives_now_and_then() {
         }
         check(&reader, &catalog, &mut random);
     });
+}
+
+#[test]
+fn what_is_kept_in_memory_follows_what_changes() {
+    for_seeds(330..350, |seed| {
+        let steps = steps(&mut Random::new(seed), 250);
+        let node = Node::with(&records(seed, &steps), EVERY_WAY);
+        let mut random = Random::new(seed);
+        let mut catalog = Catalog::default();
+        let mut earlier: Option<(Reader, Catalog)> = None;
+        for (offset, step) in (2..).zip(&steps) {
+            catalog.apply(step);
+            if random.chance(10) {
+                node.fold(1 + seed as usize % 9, Some(offset));
+                let reader = node.views.reader().unwrap();
+                check(&reader, &catalog, &mut random);
+                // Who began to read a while ago goes on at that moment.
+                if let Some((reader, catalog)) = &earlier {
+                    check(reader, catalog, &mut random);
+                }
+                if random.chance(30) {
+                    earlier = Some((reader, catalog.clone()));
+                }
+            }
+        }
+    });
+}
+
+/// Lists are ordered in memory, however short they are.
+const EVERY_WAY: Lists = Lists { read_max: 0, steps_min: 1 };
+
+fn lists(seed: u64) -> Lists {
+    if seed.is_multiple_of(2) { Lists::default() } else { EVERY_WAY }
 }

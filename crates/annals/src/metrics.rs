@@ -20,6 +20,7 @@ struct Gauges {
     log_records: IntGauge,
     cache_bytes: IntGauge,
     table_bytes: IntGauge,
+    column_bytes: IntGauge,
     hot_sets: IntGauge,
     paths: IntGauge,
     hot_log_bytes: IntGauge,
@@ -50,6 +51,10 @@ impl NodeHealth {
             table_bytes: gauge(
                 "annals_views_rocksdb_table_bytes",
                 "Memory of RocksDB's open table files beside the cache, in bytes.",
+            )?,
+            column_bytes: gauge(
+                "annals_views_column_bytes",
+                "Memory of values by which lists are ordered and texts found, in bytes.",
             )?,
             hot_sets: gauge("annals_index_hot_sets", "Sets of the filter index in memory.")?,
             paths: gauge("annals_index_paths", "Paths of the filter index.")?,
@@ -93,6 +98,7 @@ impl Health for NodeHealth {
         gauges.log_records.set(signed(self.log.end().unwrap_or(0)));
         gauges.cache_bytes.set(signed(stats.cache_bytes));
         gauges.table_bytes.set(signed(stats.table_bytes));
+        gauges.column_bytes.set(signed(stats.column_bytes));
         gauges.hot_sets.set(signed(stats.index.hot_sets));
         gauges.paths.set(signed(stats.index.paths));
         gauges.hot_log_bytes.set(signed(stats.index.log_bytes));

@@ -103,7 +103,10 @@ pub(crate) fn open_views(data: &Path, memory_bytes: usize) -> Result<Views> {
     let folder = views_folder(data);
     make_folder(&folder)?;
     // The sets in memory of the index come on top of what the database is given.
-    Ok(Views::open(&folder, views::Options { memory_bytes: memory_bytes / 2 })?)
+    Ok(Views::open(
+        &folder,
+        views::Options { memory_bytes: memory_bytes / 2, ..views::Options::default() },
+    )?)
 }
 
 fn make_folder(folder: &Path) -> Result<()> {

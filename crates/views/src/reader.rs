@@ -7,6 +7,7 @@ use fold::{Change, EntityId, Key, Policy, Version};
 use model::reference::EntityRef;
 
 use crate::Error;
+use crate::columns::Columns;
 use crate::index::{Hot, Lookup, SharedPaths};
 use crate::keys::{KeyBytes, Table, history_key, key_of};
 use crate::rows::read_snapshot;
@@ -20,6 +21,7 @@ pub(crate) struct Published {
     pub(crate) policy: Arc<Policy>,
     pub(crate) hot: Hot,
     pub(crate) paths: SharedPaths,
+    pub(crate) columns: Arc<Columns>,
     pub(crate) snapshot: OwnedSnapshot,
 }
 

@@ -10,6 +10,7 @@ use proof::{ElementHash, StateDigest};
 
 use crate::applied::Applied;
 use crate::changes::CatalogChange;
+use crate::columns::Columns;
 use crate::commit::Commit;
 use crate::index::{self, IndexStats, IndexWriter};
 use crate::keys::{KeyBytes, Table};
@@ -24,11 +25,32 @@ pub struct Options {
     /// For blocks that were read and rows that are not yet in a table file. The sets in memory of
     /// the index come on top.
     pub memory_bytes: usize,
+    /// How lists are ordered.
+    pub lists: Lists,
 }
+
+/// How lists are ordered: in every way they come out the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Lists {
+    /// Up to so many entities, their values are read from their documents and sorted.
+    pub read_max: u64,
+    /// Of more, so many steps along the index are tried at the least, before values are compared
+    /// in memory.
+    pub steps_min: u64,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self { read_max: 512, steps_min: 512 }
+    }
+}
+
+/// Which part of that columns may take, beside it.
+const COLUMNS_SHARE: usize = 2;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory_bytes: 512 * 1024 * 1024 }
+        Self { memory_bytes: 512 * 1024 * 1024, lists: Lists::default() }
     }
 }
 
@@ -39,6 +61,8 @@ pub struct Stats {
     pub cache_bytes: u64,
     /// Bytes that open table files hold beside them.
     pub table_bytes: u64,
+    /// Values in memory, for order and full text.
+    pub column_bytes: u64,
     /// The index.
     pub index: IndexStats,
 }
@@ -47,6 +71,7 @@ pub struct Stats {
 pub struct Views {
     store: Store,
     writer: Mutex<Writer>,
+    columns: Arc<Columns>,
     published: RwLock<Option<Arc<Published>>>,
 }
 
@@ -72,7 +97,9 @@ impl Views {
         let index = index::open(&store)?;
         let (rows, changes) = (Rows::default(), Vec::new());
         let writer = Writer { index, applied: applied.clone(), rows, changes };
-        let views = Self { store, writer: Mutex::new(writer), published: RwLock::default() };
+        let columns = Arc::new(Columns::new(options.memory_bytes / COLUMNS_SHARE, options.lists));
+        let writer = Mutex::new(writer);
+        let views = Self { store, writer, columns, published: RwLock::default() };
         // A record that was folded in part is gone on with before anybody reads.
         if let Some(applied) = applied.filter(|applied| applied.step.is_none()) {
             views.publish(&views.writer.lock(), &applied)?;
@@ -154,6 +181,7 @@ impl Views {
             policy,
             hot: writer.index.hot(),
             paths: Arc::clone(writer.index.paths()),
+            columns: Arc::clone(&self.columns),
             snapshot,
         };
         *self.published.write() = Some(Arc::new(published));
@@ -164,7 +192,8 @@ impl Views {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let (cache_bytes, table_bytes) = self.store.memory_bytes();
-        Stats { cache_bytes, table_bytes, index: self.writer.lock().index.stats() }
+        let column_bytes = self.columns.bytes() as u64;
+        Stats { cache_bytes, table_bytes, column_bytes, index: self.writer.lock().index.stats() }
     }
 
     /// The state digest, told from the tables row by row.

@@ -35,6 +35,7 @@ impl Reader {
         Ok(ids.iter().map(|id| passing.contains(*id)).collect())
     }
 
+    /// Those of some entities that a filter lets pass; others may be among them.
     fn passing(&self, lookup: &Lookup<'_>, alive: &IdSet, filter: &Filter) -> Result<IdSet, Error> {
         match filter {
             Filter::All(filters) => {
@@ -43,7 +44,9 @@ impl Reader {
                     if all.is_empty() {
                         break;
                     }
-                    all = all.and(&self.passing(lookup, alive, filter)?);
+                    // What does not pass the ones before need not be looked at.
+                    let passing = self.passing(lookup, &all, filter)?;
+                    all = all.and(&passing);
                 }
                 Ok(all)
             }
@@ -83,9 +86,12 @@ impl Reader {
                     }
                 }
                 Condition::Prefix(prefix) => found.add_all(&lookup.with_prefix(path, prefix)?),
-                Condition::Like(like) => {
-                    found.add_all(&lookup.with_matching(path, &|value| like.matches(value))?);
-                }
+                Condition::Like(like) => match self.column(lookup, path, field.path)? {
+                    Some(column) => found.add_all(&column.matching(like)),
+                    None => {
+                        found.add_all(&lookup.with_matching(path, &|value| like.matches(value))?);
+                    }
+                },
             }
         }
         if passes(condition, "true") {

@@ -50,6 +50,14 @@ impl Like {
         Self { parts: parts.collect(), at_end }
     }
 
+    /// What finds it, where it is a plain text and not at the end of another.
+    pub(crate) fn plain(&self) -> Option<memmem::Finder<'_>> {
+        match &*self.parts {
+            [Part::Text(text)] if !self.at_end => Some(memmem::Finder::new(text.as_bytes())),
+            _ => None,
+        }
+    }
+
     /// Whether a text holds it.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

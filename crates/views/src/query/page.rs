@@ -4,15 +4,15 @@ use fold::EntityId;
 
 use super::values::Field;
 use super::{Filter, Like};
+use crate::columns::Column;
 use crate::index::{IdSet, Lookup, PathId};
 use crate::{Error, Reader};
 
-/// Up to so many entities, their values are read from their documents and sorted; beyond, the
-/// index is walked in its order.
-const SORT_MAX: u64 = 512;
-
 /// How many entities are looked at together.
 const CHUNK: usize = 256;
+
+/// How many times as many steps along the index as are to be expected are tried.
+const STEPS_OVER: u64 = 4;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,11 +105,44 @@ impl Reader {
             return Ok(Page { rows: Vec::new(), more: false, total });
         }
         match field.plain {
-            Some(path) if valued.len() > SORT_MAX && field.is_plain(&lookup)? => {
-                walk(&lookup, path, &valued, query, sort.descending, like, total)
+            Some(path)
+                if valued.len() > self.published.columns.lists.read_max
+                    && field.is_plain(&lookup)? =>
+            {
+                let long = Long { path, name: &sort.path, candidates: &valued, query, like };
+                self.long(&lookup, &long, sort.descending, alive.len(), total)
             }
             _ => self.sorted(&field, &valued, query, sort.descending, like, total),
         }
+    }
+
+    /// A page of many. Where filter and order have nothing to do with each other the page is full
+    /// after a few steps along the index; where they go against each other, or a text is looked
+    /// for, the values of all candidates are compared in memory.
+    fn long(
+        &self,
+        lookup: &Lookup<'_>,
+        long: &Long<'_>,
+        descending: bool,
+        all: u64,
+        total: Option<u64>,
+    ) -> Result<Page, Error> {
+        let skip = if let Start::Offset(skip) = long.query.start { skip } else { 0 };
+        let wanted = (skip + long.query.limit) as u64;
+        let expected = wanted.saturating_mul(all) / long.candidates.len().max(1);
+        let least = self.published.columns.lists.steps_min;
+        let steps_max = expected.saturating_mul(STEPS_OVER).max(least);
+        if long.like.is_none() && steps_max < long.candidates.len().max(least * 2) {
+            let walked = walk(lookup, long, descending, steps_max, total)?;
+            if let Some(page) = walked {
+                return Ok(page);
+            }
+        }
+        if let Some(column) = self.column(lookup, long.path, long.name)? {
+            return Ok(compared(&column, long, descending, total));
+        }
+        let walked = walk(lookup, long, descending, u64::MAX, total)?;
+        Ok(walked.unwrap_or(Page { rows: Vec::new(), more: false, total }))
     }
 
     /// Reads the values from the documents and sorts them.
@@ -212,22 +245,35 @@ impl<'a> Taker<'a> {
     }
 }
 
-/// Walks the values of a path in their order.
+/// A page of so many entities that their documents are not read.
+struct Long<'a> {
+    path: PathId,
+    /// The path's name.
+    name: &'a str,
+    candidates: &'a IdSet,
+    query: &'a Query,
+    like: Option<&'a Like>,
+}
+
+/// Walks the values of a path in their order; `None` when the page is not full after so many.
 fn walk(
     lookup: &Lookup<'_>,
-    path: PathId,
-    candidates: &IdSet,
-    query: &Query,
+    long: &Long<'_>,
     descending: bool,
-    like: Option<&Like>,
+    steps_max: u64,
     total: Option<u64>,
-) -> Result<Page, Error> {
-    let back = matches!(query.start, Start::Before(_)) != descending;
-    let mut taker = Taker::new(query, back);
+) -> Result<Option<Page>, Error> {
+    let back = matches!(long.query.start, Start::Before(_)) != descending;
+    let mut taker = Taker::new(long.query, back);
     let from = taker.behind().and_then(|row| row.value.as_deref());
-    let mut values = lookup.values(path, from, back)?;
+    let mut values = lookup.values(long.path, from, back)?;
     let mut next = values.next_value()?;
+    let mut steps = 0;
     while let Some(value) = next {
+        steps += 1;
+        if steps > steps_max {
+            return Ok(None);
+        }
         // Forms of one value stand side by side, and no entity has two of them.
         let lower = value.form.lower;
         let mut members = value.members;
@@ -236,17 +282,51 @@ fn walk(
             members.add_all(&form.members);
             next = values.next_value()?;
         }
-        if like.is_some_and(|like| !like.matches(&lower)) {
+        if long.like.is_some_and(|like| !like.matches(&lower)) {
             continue;
         }
-        let members = members.and(candidates);
+        let members = members.and(long.candidates);
         let ids: Box<dyn Iterator<Item = EntityId>> =
             if back { Box::new(members.iter().rev()) } else { Box::new(members.iter()) };
         for id in ids {
             if !taker.take(Row { value: Some(lower.clone()), id }) {
-                return Ok(taker.page(total));
+                return Ok(Some(taker.page(total)));
             }
         }
     }
-    Ok(taker.page(total))
+    Ok(Some(taker.page(total)))
+}
+
+/// Compares the values of all candidates, and sorts those of the page only.
+fn compared(column: &Column, long: &Long<'_>, descending: bool, total: Option<u64>) -> Page {
+    let back = matches!(long.query.start, Start::Before(_)) != descending;
+    let mut taker = Taker::new(long.query, back);
+    let behind = taker.behind().and_then(|row| Some((row.value.as_deref()?, row.id)));
+    let plain = long.like.and_then(Like::plain);
+    let matches = |value: &str| match (long.like, &plain) {
+        (_, Some(plain)) => plain.find(value.as_bytes()).is_some(),
+        (Some(like), None) => like.matches(value),
+        (None, None) => true,
+    };
+    let mut rows: Vec<(&str, EntityId)> = long
+        .candidates
+        .iter()
+        .filter_map(|id| Some((column.value(id)?, id)))
+        .filter(|row| behind.is_none_or(|from| if back { *row < from } else { *row > from }))
+        .filter(|(value, _)| matches(value))
+        .collect();
+    let order = |a: &(&str, EntityId), b: &(&str, EntityId)| if back { b.cmp(a) } else { a.cmp(b) };
+    // One more than the page, which tells whether there is more.
+    let wanted = taker.skip.saturating_add(long.query.limit).saturating_add(1);
+    if wanted < rows.len() {
+        rows.select_nth_unstable_by(wanted, order);
+        rows.truncate(wanted);
+    }
+    rows.sort_unstable_by(order);
+    for (value, id) in rows {
+        if !taker.take(Row { value: Some(value.to_owned()), id }) {
+            break;
+        }
+    }
+    taker.page(total)
 }
