@@ -21,6 +21,7 @@ struct Gauges {
     cache_bytes: IntGauge,
     table_bytes: IntGauge,
     column_bytes: IntGauge,
+    snapshots: IntGauge,
     hot_sets: IntGauge,
     paths: IntGauge,
     hot_log_bytes: IntGauge,
@@ -55,6 +56,10 @@ impl NodeHealth {
             column_bytes: gauge(
                 "annals_views_column_bytes",
                 "Memory of values by which lists are ordered and texts found, in bytes.",
+            )?,
+            snapshots: gauge(
+                "annals_views_snapshots",
+                "Moments of the views that are held for readers, with the present one.",
             )?,
             hot_sets: gauge("annals_index_hot_sets", "Sets of the filter index in memory.")?,
             paths: gauge("annals_index_paths", "Paths of the filter index.")?,
@@ -99,6 +104,7 @@ impl Health for NodeHealth {
         gauges.cache_bytes.set(signed(stats.cache_bytes));
         gauges.table_bytes.set(signed(stats.table_bytes));
         gauges.column_bytes.set(signed(stats.column_bytes));
+        gauges.snapshots.set(signed(stats.snapshots));
         gauges.hot_sets.set(signed(stats.index.hot_sets));
         gauges.paths.set(signed(stats.index.paths));
         gauges.hot_log_bytes.set(signed(stats.index.log_bytes));

@@ -137,6 +137,11 @@ impl Store {
         });
         (cache, tables.sum())
     }
+
+    /// How many snapshots are held.
+    pub(crate) fn snapshots(&self) -> u64 {
+        self.db.property_int_value("rocksdb.num-snapshots").ok().flatten().unwrap_or(0)
+    }
 }
 
 /// Every family was opened with the database, so it is there.

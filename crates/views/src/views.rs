@@ -63,6 +63,8 @@ pub struct Stats {
     pub table_bytes: u64,
     /// Values in memory, for order and full text.
     pub column_bytes: u64,
+    /// Snapshots that somebody reads from, with the one that whoever comes next will.
+    pub snapshots: u64,
     /// The index.
     pub index: IndexStats,
 }
@@ -193,7 +195,9 @@ impl Views {
     pub fn stats(&self) -> Stats {
         let (cache_bytes, table_bytes) = self.store.memory_bytes();
         let column_bytes = self.columns.bytes() as u64;
-        Stats { cache_bytes, table_bytes, column_bytes, index: self.writer.lock().index.stats() }
+        let snapshots = self.store.snapshots();
+        let index = self.writer.lock().index.stats();
+        Stats { cache_bytes, table_bytes, column_bytes, snapshots, index }
     }
 
     /// The state digest, told from the tables row by row.

@@ -141,8 +141,9 @@ impl Reader {
         match condition {
             Condition::Exists => found.add_all(alive),
             Condition::In(values) => {
-                for uid in values.iter().filter_map(|value| Uuid::try_parse(value).ok()) {
-                    if values.contains(&uid.to_string())
+                for value in values {
+                    if let Ok(uid) = Uuid::try_parse(value)
+                        && uid.to_string() == *value
                         && let Some(id) = self.entity_id_by_uid(uid)?
                     {
                         found.insert(id);
