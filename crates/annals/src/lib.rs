@@ -13,6 +13,7 @@ mod config;
 mod dry_run;
 mod exit;
 mod known;
+mod listen;
 mod metrics;
 mod node;
 mod port;

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::exit::{Exit, Wrong};
+use crate::listen;
 use crate::metrics::NodeHealth;
 use crate::node::{Node, Settings, WayIn};
 use crate::port::IngestPort;
@@ -85,12 +86,9 @@ async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let service = api::router(api(node, config, Arc::clone(port))?)
-        .into_make_service_with_connect_info::<SocketAddr>();
-    let mut told = stopping.clone();
-    let server = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { drop(told.wait_for(|stop| *stop).await) });
-    let server = tokio::spawn(async move { server.await });
+    let router = api::router(api(node, config, Arc::clone(port))?);
+    let server =
+        tokio::spawn(listen::serve(listener, router, listen::Limits::default(), stopping.clone()));
     let mut ends = pin!(ends(node));
     let mut sources = None;
     let ended = tokio::select! {
