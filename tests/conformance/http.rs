@@ -10,29 +10,29 @@ use crate::program;
 
 const CONFIG: &str = "server: {cors: {origins: ['https://pages.example'], credentials: true}}\n";
 
-struct Site {
-    server: Server,
+pub(crate) struct Site {
+    pub(crate) server: Server,
     _folder: tempfile::TempDir,
 }
 
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("annals.yaml");
         std::fs::write(&config, CONFIG).unwrap();
@@ -45,7 +45,13 @@ impl Site {
         Self { server, _folder: folder }
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
         let agent: ureq::Agent = config.build().into();
         let mut request =
@@ -63,12 +69,12 @@ impl Site {
         Answer { status: parts.status.as_u16(), headers: parts.headers, body: bytes }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], "")
     }
 }
 
-fn component(name: &str) -> Value {
+pub(crate) fn component(name: &str) -> Value {
     json!({
         "apiVersion": "backstage.io/v1alpha1",
         "kind": "Component",

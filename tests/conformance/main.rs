@@ -11,7 +11,9 @@ mod client;
 mod compare;
 mod differences;
 mod http;
+mod limits;
 mod naive;
+mod openapi;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

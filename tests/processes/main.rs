@@ -7,6 +7,7 @@ mod corpus;
 mod files;
 mod http;
 mod kills;
+mod large;
 mod locations;
 
 use std::path::PathBuf;

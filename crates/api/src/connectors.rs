@@ -1,66 +1,163 @@
 //! `/api/connectors`: how sources and their scopes are, and letting withdrawals pass.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Extension, RawQuery, State};
+use axum::extract::{Extension, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
-use event::vocabulary::ScopeName;
+use event::vocabulary::{ConnectorState, ScopeName};
 use fold::{Condition, Why};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::auth::Caller;
-use crate::params::Params;
-use crate::position::At;
+use crate::catalog::body::Body;
+use crate::openapi::{Operation, Routes};
+use crate::params::{Form, Param, Params};
+use crate::position::{At, position_header};
 use crate::{Api, ApiError};
+
+/// The routes of this file.
+pub(crate) fn routes() -> Routes {
+    let of = |id, summary| Operation::new(id, "Connectors", summary).at_a_position();
+    Routes::default()
+        .get(
+            "/connectors",
+            list,
+            of("GetConnectors", "How sources are")
+                .gives::<Connectors>(200, "Sources, and scopes that hold something back.")
+                .says_position(),
+        )
+        .get(
+            "/connectors/refusals",
+            refusals,
+            of("GetRefusals", "What is refused, and why")
+                .query(REFUSALS)
+                .gives::<Refusals>(200, "What stands refused.")
+                .says_position()
+                .refuses(&[404]),
+        )
+        .post(
+            "/connectors/approve",
+            approve,
+            of("ApproveWithdrawals", "Lets a held withdrawal pass")
+                .takes::<Approval>(true, json!({"scope": "ingest/by-hand", "atMost": 1}))
+                .gives::<Approved>(200, "It may pass.")
+                .says_position()
+                .refuses(&[404, 409]),
+        )
+}
 
 /// How many refusals are listed at the most.
 const REFUSALS_MAX: usize = 1000;
 
+/// How sources are.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Connectors {
+    sources: Vec<SourceShown>,
+    /// Scopes that hold something back, or can't be read.
+    scopes: Vec<ScopeShown>,
+    /// Records that could not be folded; the first thousand.
+    quarantined: Vec<Quarantined>,
+    /// Targets of locations that were never looked at yet.
+    targets_waiting: u64,
+    /// API versions of the user's own kinds.
+    api_versions: Vec<String>,
+}
+
+/// A source.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SourceShown {
+    source: String,
+    /// The node that it lives on.
+    #[schema(required = true)]
+    node: Option<Box<str>>,
+    /// Its life.
+    epoch: u64,
+    /// How far it has read.
+    #[schema(required = true)]
+    cursor: Option<Box<str>>,
+    /// When the last record of it was appended.
+    last_time: String,
+    #[schema(required = true)]
+    condition: Option<ConditionShown>,
+    /// Records that were dropped since they had been there before.
+    duplicates: u64,
+    /// Records that were dropped since they came from an older life.
+    fenced: u64,
+    /// Records that never came.
+    missing: u64,
+}
+
+/// A scope.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ScopeShown {
+    scope: String,
+    source: String,
+    /// How many entities it shows.
+    entities: u64,
+    #[schema(required = true)]
+    condition: Option<ConditionShown>,
+    /// How many withdrawals may pass.
+    #[schema(required = true)]
+    approved: Option<u64>,
+}
+
+/// How a source or a scope is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConditionShown {
+    #[schema(value_type = String)]
+    state: ConnectorState,
+    #[schema(required = true)]
+    why: Option<Box<str>>,
+    /// How many withdrawals are held.
+    #[schema(required = true)]
+    withdrawals: Option<u64>,
+    since: String,
+}
+
+/// A record that could not be folded.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Quarantined {
+    offset: u64,
+    why: &'static str,
+}
+
 /// Sources, with how they are, and scopes that hold something back.
 pub(crate) async fn list(at: At, State(api): State<Api>) -> Result<Response, ApiError> {
     let reader = &at.0;
-    let sources = reader.sources()?.into_iter().map(|(name, source)| {
-        json!({
-            "source": name.as_str(),
-            "node": source.node,
-            "epoch": source.epoch,
-            "cursor": source.cursor,
-            "lastTime": source.recorded.to_string(),
-            "condition": source.condition.as_ref().map(condition),
-            "duplicates": source.duplicates,
-            "fenced": source.fenced,
-            "missing": source.missing,
-        })
+    let sources = reader.sources()?.into_iter().map(|(name, source)| SourceShown {
+        source: name.to_string(),
+        node: source.node.clone(),
+        epoch: source.epoch,
+        cursor: source.cursor.clone(),
+        last_time: source.recorded.to_string(),
+        condition: source.condition.as_ref().map(condition),
+        duplicates: source.duplicates,
+        fenced: source.fenced,
+        missing: source.missing,
     });
-    let sources: Vec<Value> = sources.collect();
     let scopes = reader.scopes("")?.into_iter().filter(|(_, scope)| scope.condition.is_some());
-    let scopes: Vec<Value> = scopes
-        .map(|(name, scope)| {
-            json!({
-                "scope": name.as_str(),
-                "source": scope.source.as_str(),
-                "entities": scope.claims,
-                "condition": scope.condition.as_ref().map(condition),
-                "approved": scope.approval.as_ref().map(|approval| approval.at_most),
-            })
-        })
-        .collect();
-    let quarantined: Vec<Value> = reader
-        .quarantine(REFUSALS_MAX)?
-        .into_iter()
-        .map(|(offset, row)| json!({"offset": offset, "why": words(row.why)}))
-        .collect();
+    let scopes = scopes.map(|(name, scope)| ScopeShown {
+        scope: name.to_string(),
+        source: scope.source.to_string(),
+        entities: scope.claims,
+        condition: scope.condition.as_ref().map(condition),
+        approved: scope.approval.as_ref().map(|approval| approval.at_most),
+    });
+    let quarantined = reader.quarantine(REFUSALS_MAX)?.into_iter();
+    let quarantined = quarantined.map(|(offset, row)| Quarantined { offset, why: words(row.why) });
     // By these, whoever hands in a folder tells which of its files are a catalog's.
     let policy = reader.policy();
     let api_versions = policy.kinds.custom().flat_map(|kind| &kind.api_versions);
-    let body = json!({
-        "sources": sources,
-        "scopes": scopes,
-        "quarantined": quarantined,
-        "targetsWaiting": api.commands().targets_waiting(reader)?,
-        "apiVersions": api_versions.collect::<Vec<&String>>(),
-    });
+    let body = Connectors {
+        sources: sources.collect(),
+        scopes: scopes.collect(),
+        quarantined: quarantined.collect(),
+        targets_waiting: api.commands().targets_waiting(reader)?,
+        api_versions: api_versions.cloned().collect(),
+    };
     Ok(([at.header()], Json(body)).into_response())
 }
 
@@ -81,18 +178,49 @@ const fn words(why: Why) -> &'static str {
     }
 }
 
-fn condition(condition: &Condition) -> Value {
-    json!({
-        "state": condition.state,
-        "why": condition.why,
-        "withdrawals": condition.withdrawals,
-        "since": condition.recorded.to_string(),
-    })
+fn condition(condition: &Condition) -> ConditionShown {
+    ConditionShown {
+        state: condition.state,
+        why: condition.why.clone(),
+        withdrawals: condition.withdrawals,
+        since: condition.recorded.to_string(),
+    }
 }
+
+/// What stands refused.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Refusals {
+    /// The first thousand.
+    items: Vec<RefusalShown>,
+}
+
+/// Something that stands refused.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RefusalShown {
+    scope: String,
+    /// The entity, or the item.
+    what: String,
+    error: Fault,
+    /// Where it stands in the source.
+    #[schema(required = true)]
+    pointer: Option<Box<str>>,
+    recorded_time: String,
+}
+
+/// What is wrong with it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Fault {
+    name: String,
+    message: String,
+}
+
+/// Parameters of `GET /api/connectors/refusals`.
+pub(crate) const REFUSALS: &[Param] = &[Param::new("scope", Form::Text, "Only of this scope.")];
 
 /// What was refused and stands refused, by scope.
 pub(crate) async fn refusals(at: At, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    let params = Params::parse(query.as_deref(), &["scope"])?;
+    let params = Params::parse(query.as_deref(), REFUSALS)?;
     let scope = params.one("scope")?.map(scope_name).transpose()?;
     let reader = &at.0;
     let id = match &scope {
@@ -102,26 +230,35 @@ pub(crate) async fn refusals(at: At, RawQuery(query): RawQuery) -> Result<Respon
             Some(reader.scope(name)?.ok_or_else(unknown)?.id)
         }
     };
-    let rows = reader.refusals(id, REFUSALS_MAX)?.into_iter().map(|row| {
-        json!({
-            "scope": row.scope.as_str(),
-            "what": row.what,
-            "error": {"name": row.refusal.fault.name, "message": row.refusal.fault.message},
-            "pointer": row.refusal.cause.pointer,
-            "recordedTime": row.refusal.cause.recorded.to_string(),
-        })
+    let rows = reader.refusals(id, REFUSALS_MAX)?.into_iter().map(|row| RefusalShown {
+        scope: row.scope.to_string(),
+        what: row.what,
+        error: Fault {
+            name: row.refusal.fault.name.to_string(),
+            message: row.refusal.fault.message.clone(),
+        },
+        pointer: row.refusal.cause.pointer.clone(),
+        recorded_time: row.refusal.cause.recorded.to_string(),
     });
-    let body = json!({"items": rows.collect::<Vec<Value>>()});
+    let body = Refusals { items: rows.collect() };
     Ok(([at.header()], Json(body)).into_response())
 }
 
 /// Lets a withdrawal pass.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Approval {
     scope: String,
+    /// How many withdrawals may pass; as many as are held, unless told otherwise.
     #[serde(default)]
     at_most: Option<u64>,
+}
+
+/// When it is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Approved {
+    /// The position at which it is folded.
+    position: String,
 }
 
 /// Lets the withdrawal pass that a scope holds back, or one of at most so many entities.
@@ -129,9 +266,9 @@ pub(crate) async fn approve(
     at: At,
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    body: Result<Json<Approval>, JsonRejection>,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let Json(approval) = body.map_err(|error| ApiError::input(error.body_text()))?;
+    let approval: Approval = Body::required(request).await?.read()?;
     let name = scope_name(&approval.scope)?;
     let known = at.0.scope(&name)?;
     let known = known.ok_or_else(|| ApiError::not_found(format!("no scope `{name}` is known")))?;
@@ -141,7 +278,8 @@ pub(crate) async fn approve(
     })?;
     let commands = api.commands().clone();
     let position = run(move || commands.approve(&name, at_most, caller.0.as_deref())).await??;
-    Ok(Json(json!({"position": position.to_string()})).into_response())
+    let body = Approved { position: position.to_string() };
+    Ok(([position_header(position)], Json(body)).into_response())
 }
 
 pub(crate) fn scope_name(text: &str) -> Result<ScopeName, ApiError> {

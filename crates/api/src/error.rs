@@ -43,6 +43,8 @@ errors! {
     not_allowed = FORBIDDEN "NotAllowedError";
     /// There is no such thing.
     not_found = NOT_FOUND "NotFoundError";
+    /// The body did not come in time.
+    body_timeout = REQUEST_TIMEOUT "RequestTimeoutError";
     /// It can't be done as things stand.
     conflict = CONFLICT "ConflictError";
     /// The body is larger than it may be.

@@ -4,9 +4,41 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::Api;
+use crate::openapi::{Operation, Routes};
+
+/// Routes that anybody may ask.
+pub(crate) fn routes() -> Routes {
+    let of = |id, summary| Operation::new(id, "Node", summary).open();
+    let text = "text/plain; charset=utf-8";
+    Routes::default()
+        .get("/", welcome, of("Welcome", "What there is").gives_text(200, text, "A few words."))
+        .get(
+            "/healthz",
+            healthz,
+            of("GetHealth", "The process is alive").gives_text(200, text, "It is."),
+        )
+        .get(
+            "/readyz",
+            readyz,
+            of("GetReadiness", "Whether the node can answer requests")
+                .gives::<Ready>(200, "It can.")
+                .gives::<Ready>(503, "It can't, and why."),
+        )
+}
+
+/// Those that need a token.
+pub(crate) fn guarded_routes() -> Routes {
+    let metrics_of = Operation::new("GetMetrics", "Node", "Figures for Prometheus").gives_text(
+        200,
+        "text/plain; charset=utf-8",
+        "Prometheus' text format.",
+    );
+    Routes::default().get("/metrics", metrics, metrics_of)
+}
 
 /// Whether a node can answer requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,14 +73,25 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
+/// How a node is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Ready {
+    ready: bool,
+    /// Why not.
+    why: Vec<String>,
+    /// What is folded.
+    #[schema(required = true)]
+    position: Option<String>,
+    /// Records of the log that are not folded yet.
+    lag: u64,
+}
+
 /// The node can answer requests.
 pub(crate) async fn readyz(State(api): State<Api>) -> Response {
     let Readiness { why_not, lag } = api.health().readiness();
     let position = api.views().reader().map(|reader| reader.position().to_string());
     let status = if why_not.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({
-        "ready": why_not.is_empty(), "why": why_not, "position": position, "lag": lag,
-    });
+    let body = Ready { ready: why_not.is_empty(), why: why_not, position, lag };
     (status, Json(body)).into_response()
 }
 

@@ -1,29 +1,53 @@
 //! `POST /api/ingest/{scope}`: documents by hand.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Extension, Path, RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use event::Position;
 use event::vocabulary::ScopeName;
+use http_body::Frame;
 use http_body_util::BodyExt;
 use model::reference::EntityRef;
 use model::validate::Refusal as Refused;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use views::Reader;
 
 use crate::auth::Caller;
 use crate::connectors::{run, scope_name};
-use crate::params::Params;
+use crate::openapi::{Operation, Routes};
+use crate::params::{Form, Param, Params, Path};
 use crate::position::position_header;
 use crate::{Api, ApiError};
 
+/// The routes of this file.
+pub(crate) fn routes() -> Routes {
+    let about = "A line is a document; or `{\"entity\": {…}, \"pointer\": \"a.yaml#2\"}`; or \
+                 `{\"broken\": \"why\", \"item\": \"a.yaml#3\"}`, which could not be read; or, \
+                 among changes, `{\"gone\": \"component:default/a\"}`.";
+    let ingested = Operation::new("Ingest", "Ingest", "Takes documents of a scope")
+        .query(INGEST)
+        .takes_lines(about)
+        .gives::<Report>(200, "What came of it.")
+        .refuses(&[409, 503, 504]);
+    Routes::default().post("/ingest/{*scope}", ingest, ingested)
+}
+
 /// The longest line, in bytes: an entity of 4 MB with room around it.
 const LINE_BYTES_MAX: usize = 4 * 1024 * 1024 + 4096;
+
+/// A sender is waited for so long until so many more bytes have come. The time that lines take to
+/// be taken is not counted.
+const PACE_TIME: Duration = Duration::from_secs(60);
+const PACE_BYTES: usize = 4096;
 
 /// Lines that wait before the sender is made to wait.
 const LINES_WAITING: usize = 512;
@@ -178,7 +202,7 @@ pub enum IngestLine {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Report {
     /// How many documents there were.
     pub seen: u64,
@@ -191,21 +215,42 @@ pub struct Report {
     /// What was refused, and why; the first thousand.
     pub refusals: Vec<Refusal>,
     /// How many withdrawals the guard holds back.
+    #[schema(required = true)]
     pub held: Option<u64>,
     /// The position at which all of it is folded.
+    #[serde(serialize_with = "position_text")]
+    #[schema(required = true, value_type = Option<String>)]
     pub position: Option<Position>,
 }
 
+fn position_text<S: Serializer>(
+    position: &Option<Position>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    position.map(|position| position.to_string()).serialize(serializer)
+}
+
 /// One refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Refusal {
     /// The entity, or the line.
     pub what: String,
     /// Where it stands.
+    #[schema(required = true)]
     pub pointer: Option<String>,
     /// Why.
     pub message: String,
 }
+
+/// Parameters of `POST /api/ingest/{scope}`.
+pub(crate) const INGEST: &[Param] = &[
+    Param::new(
+        "mode",
+        Form::OneOf(&["snapshot", "changes"]),
+        "Whether the documents are all of the scope (what is not among them goes), or changes.",
+    ),
+    Param::new("allowWithdrawals", Form::Flag, "Withdrawals pass the guard."),
+];
 
 /// Takes NDJSON. A line is a document, or one of
 /// - `{"entity": {…}, "pointer": "a.yaml#2"}`: a document, and where in the source it stands;
@@ -218,7 +263,7 @@ pub(crate) async fn ingest(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let params = Params::parse(query.as_deref(), &["mode", "allowWithdrawals"])?;
+    let params = Params::parse(query.as_deref(), INGEST)?;
     let mode = match params.one("mode")? {
         None | Some("snapshot") => IngestMode::Snapshot,
         Some("changes") => IngestMode::Changes,
@@ -247,19 +292,9 @@ pub(crate) async fn ingest(
         taking.await.map_err(|_| ApiError::internal("the request could not be finished"))??;
     read?;
     let report = taken?;
-    let refusals = report.refusals.iter().map(|refusal| {
-        json!({"what": refusal.what, "pointer": refusal.pointer, "message": refusal.message})
-    });
-    let body = Json(json!({
-        "seen": report.seen,
-        "changed": report.changed,
-        "gone": report.gone,
-        "refused": report.refused,
-        "refusals": refusals.collect::<Vec<Value>>(),
-        "held": report.held,
-        "position": report.position.map(|position| position.to_string()),
-    }));
-    Ok(match report.position {
+    let position = report.position;
+    let body = Json(report);
+    Ok(match position {
         Some(position) => ([position_header(position)], body).into_response(),
         None => body.into_response(),
     })
@@ -274,7 +309,8 @@ async fn read_lines(
     let mut rest = BytesMut::new();
     let mut number = 0;
     let mut scanned = 0;
-    while let Some(frame) = body.frame().await {
+    let mut pace = Pace::default();
+    while let Some(frame) = pace.next(&mut body).await? {
         let frame =
             frame.map_err(|error| ApiError::input(format!("the body broke off: {error}")))?;
         let Ok(data) = frame.into_data() else {
@@ -285,18 +321,54 @@ async fn read_lines(
             let line = rest.split_to(scanned + end + 1);
             scanned = 0;
             number += 1;
+            check_length(line.len() - 1, number)?;
             if !send_line(&line, number, mode, sender).await {
                 return Ok(());
             }
         }
         scanned = rest.len();
-        if rest.len() > LINE_BYTES_MAX {
-            let message = format!("line {} is longer than {LINE_BYTES_MAX} bytes", number + 1);
-            return Err(ApiError::too_large(message));
-        }
+        check_length(rest.len(), number + 1)?;
     }
     send_line(&rest, number + 1, mode, sender).await;
     Ok(())
+}
+
+fn check_length(bytes: usize, number: usize) -> Result<(), ApiError> {
+    if bytes <= LINE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(ApiError::too_large(format!("line {number} is longer than {LINE_BYTES_MAX} bytes")))
+}
+
+/// How fast a body comes.
+#[derive(Default)]
+struct Pace {
+    waited: Duration,
+    bytes: usize,
+}
+
+impl Pace {
+    /// What comes next, unless the body comes too slowly.
+    async fn next(
+        &mut self,
+        body: &mut Body,
+    ) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, ApiError> {
+        let began = Instant::now();
+        let left = PACE_TIME.saturating_sub(self.waited);
+        let frame = timeout(left, body.frame()).await.map_err(|_| {
+            ApiError::body_timeout(format!(
+                "less than {PACE_BYTES} bytes of the body came within {} s",
+                PACE_TIME.as_secs()
+            ))
+        })?;
+        self.waited += began.elapsed();
+        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref);
+        self.bytes += data.map_or(0, Bytes::len);
+        if self.bytes >= PACE_BYTES {
+            *self = Self::default();
+        }
+        Ok(frame)
+    }
 }
 
 /// Hands a line on; `false` when nobody takes lines any more.
@@ -339,7 +411,7 @@ fn read_line(line: &[u8], number: usize, mode: IngestMode) -> IngestLine {
 /// A line that is more than a document.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Form {
+enum Line {
     Entity(EntityForm),
     Broken(BrokenForm),
     Gone(GoneForm),
@@ -365,21 +437,21 @@ struct GoneForm {
     gone: String,
 }
 
-fn read_form(form: Form, place: String, mode: IngestMode) -> IngestLine {
+fn read_form(form: Line, place: String, mode: IngestMode) -> IngestLine {
     match form {
-        Form::Entity(EntityForm { entity, pointer }) => {
+        Line::Entity(EntityForm { entity, pointer }) => {
             let pointer = pointer.filter(|pointer| !pointer.is_empty()).unwrap_or(place);
             IngestLine::Document { document: entity, pointer }
         }
-        Form::Broken(BrokenForm { broken, item }) if item.is_empty() => {
+        Line::Broken(BrokenForm { broken, item }) if item.is_empty() => {
             IngestLine::Broken { item: place, message: broken }
         }
-        Form::Broken(BrokenForm { broken, item }) => IngestLine::Broken { item, message: broken },
-        Form::Gone(_) if mode == IngestMode::Snapshot => IngestLine::Broken {
+        Line::Broken(BrokenForm { broken, item }) => IngestLine::Broken { item, message: broken },
+        Line::Gone(_) if mode == IngestMode::Snapshot => IngestLine::Broken {
             item: place,
             message: "`gone` has its place among changes (mode=changes), not in a snapshot".into(),
         },
-        Form::Gone(GoneForm { gone }) => match EntityRef::canonical(&gone) {
+        Line::Gone(GoneForm { gone }) => match EntityRef::canonical(&gone) {
             Ok(reference) => IngestLine::Gone(reference),
             Err(error) => IngestLine::Broken { item: place, message: format!("`gone`: {error}") },
         },
@@ -389,6 +461,34 @@ fn read_form(form: Form, place: String, mode: IngestMode) -> IngestLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::StatusCode;
+    use serde_json::json;
+
+    /// Reads a body of so many pieces, one a second.
+    async fn read(piece: &'static [u8], pieces: usize) -> Result<usize, ApiError> {
+        let trickle = futures_util::stream::unfold(0, move |count| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let next = (Ok::<_, std::io::Error>(Bytes::from_static(piece)), count + 1);
+            (count < pieces).then_some(next)
+        });
+        let (sender, mut receiver) = mpsc::channel(pieces + 1);
+        read_lines(Body::from_stream(trickle), IngestMode::Snapshot, &sender).await?;
+        drop(sender);
+        let mut lines = 0;
+        while receiver.recv().await.is_some() {
+            lines += 1;
+        }
+        Ok(lines)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_not_waited_for_without_end() {
+        assert_eq!(read(b"{}\n", 50).await, Ok(50));
+        assert_eq!(read(&[b'\n'; 100], 500).await, Ok(0));
+        let error = read(b"{}\n", 500).await.unwrap_err();
+        assert_eq!(error.status, StatusCode::REQUEST_TIMEOUT);
+        assert!(error.message.contains("4096 bytes") && error.message.contains("60 s"), "{error}");
+    }
 
     #[test]
     fn lines_have_their_forms() {

@@ -5,9 +5,13 @@
 //! says in `Annals-Position` which position it saw; a request may ask in `Annals-Min-Position`
 //! for one that is at least so far.
 //!
+//! Routes are registered with their descriptions, of which `/openapi.json` is made (`openapi`).
+//!
 //! What is absent: how records are made and folded. Commands go through a port, [`Commands`].
 //!
 //! Invariant: no request can make a handler panic, wait without end, or see two positions at once.
+//! Invariant: a list of entities takes the same memory however long it is, and comes from one moment;
+//! a reader that is slow holds no snapshot and no thread.
 //! Invariant: a token's secret is never written anywhere.
 
 mod auth;
@@ -19,10 +23,12 @@ mod health;
 mod history;
 mod ingest;
 mod log_routes;
+mod openapi;
 mod params;
 mod position;
 pub mod query;
 mod server;
+mod streamed;
 mod telemetry;
 
 pub use auth::{Permission, Token, Tokens};

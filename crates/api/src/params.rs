@@ -1,11 +1,69 @@
-//! Query parameters, checked as the OpenAPI document of Backstage's catalog has them checked.
+//! Parameters of requests, checked as the OpenAPI document of Backstage's catalog has them checked.
 
 use std::collections::BTreeMap;
 
-use crate::ApiError;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 
-/// The longest query string that is read, in bytes.
-const QUERY_BYTES_MAX: usize = 64 * 1024;
+use crate::{Api, ApiError};
+
+/// The longest query string that is read, in bytes. The longest URL that comes here at all has 65534.
+const QUERY_BYTES_MAX: usize = 60 * 1024;
+
+/// A parameter that a request may have: how it is read, and what the OpenAPI document says of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Param {
+    pub(crate) name: &'static str,
+    pub(crate) form: Form,
+    pub(crate) is_required: bool,
+    /// A value that it may have.
+    pub(crate) example: &'static str,
+    pub(crate) about: &'static str,
+}
+
+/// What the values of a parameter are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// A text.
+    Text,
+    /// Texts; the parameter is given several times.
+    Texts,
+    /// Texts between commas.
+    List,
+    /// A number from 0 on.
+    Number,
+    /// Yes or no.
+    Flag,
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
+}
+
+impl Param {
+    pub(crate) const fn new(name: &'static str, form: Form, about: &'static str) -> Self {
+        Self { name, form, is_required: false, example: "", about }
+    }
+
+    pub(crate) const fn like(self, example: &'static str) -> Self {
+        Self { example, ..self }
+    }
+
+    pub(crate) const fn required(self) -> Self {
+        Self { is_required: true, ..self }
+    }
+}
+
+/// What stands in a path; what can't be read there is an error as all others are.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Api> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::from_request_parts(parts, api).await;
+        path.map(|path| Self(path.0)).map_err(|error| ApiError::input(error.body_text()))
+    }
+}
 
 /// The parameters of a request.
 #[derive(Debug, Default)]
@@ -15,7 +73,7 @@ pub(crate) struct Params {
 
 impl Params {
     /// Reads a query string, in which only these parameters may stand, each with a value.
-    pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, ApiError> {
+    pub(crate) fn parse(query: Option<&str>, known: &[Param]) -> Result<Self, ApiError> {
         let query = query.unwrap_or_default();
         if query.len() > QUERY_BYTES_MAX {
             let message = format!("the query string is longer than {QUERY_BYTES_MAX} bytes");
@@ -27,8 +85,8 @@ impl Params {
             if name.is_empty() {
                 continue;
             }
-            if !known.contains(&name) {
-                let nearest = model::nearest::nearest(name, known.iter().copied());
+            if known.iter().all(|known| known.name != name) {
+                let nearest = model::nearest::nearest(name, known.iter().map(|known| known.name));
                 let hint = nearest.map(|near| format!(", did you mean '{near}'?"));
                 let hint = hint.unwrap_or_default();
                 return Err(ApiError::input(format!("Unknown query parameter '{name}'{hint}")));
@@ -109,7 +167,7 @@ mod tests {
 
     #[test]
     fn parameters_are_checked_as_backstage_checks_them() {
-        let known = &["limit", "filter"];
+        let known = &[Param::new("limit", Form::Number, ""), Param::new("filter", Form::Texts, "")];
         for (query, expected) in [
             ("bogus=1", "Unknown query parameter 'bogus'"),
             ("filte=1", "Unknown query parameter 'filte', did you mean 'filter'?"),

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use axum::Extension;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use event::Offset;
 use log::Log;
 use prometheus::Registry;
@@ -20,9 +20,11 @@ use crate::auth::Tokens;
 use crate::cors::Cors;
 use crate::health::Health;
 use crate::ingest::Commands;
+use crate::openapi::{Operation, Routes, schemas};
 use crate::telemetry::HttpMetrics;
 use crate::{
-    ApiError, auth, catalog, connectors, error, health, history, ingest, log_routes, telemetry,
+    ApiError, auth, catalog, connectors, error, health, history, ingest, log_routes, openapi,
+    telemetry,
 };
 
 /// The largest body of a request that is not streamed, in bytes: Backstage's limit.
@@ -126,30 +128,10 @@ impl Api {
 /// All routes.
 pub fn router(api: Api) -> Router {
     let cors = api.cors().layer();
-    let catalog = catalog::routes()
-        .fallback(nothing)
-        .method_not_allowed_fallback(nothing)
-        .layer(from_fn(catalog::conditional))
-        .layer(from_fn(|request, next| with_request("/api/catalog", request, next)));
-    let own = Router::new()
-        .route("/history/entities/{kind}/{namespace}/{name}", get(history::versions))
-        .route("/ingest/{*scope}", post(ingest::ingest).layer(DefaultBodyLimit::disable()))
-        .route("/connectors", get(connectors::list))
-        .route("/connectors/refusals", get(connectors::refusals))
-        .route("/connectors/approve", post(connectors::approve))
-        .route("/log", get(log_routes::stat))
-        .route("/log/records", get(log_routes::records))
-        .layer(from_fn(|request, next| with_request("", request, next)));
-    let guarded = Router::new()
-        .nest("/api/catalog", catalog)
-        .nest("/api", own)
-        .route("/metrics", get(health::metrics))
-        .layer(from_fn_with_state(api.clone(), auth::check));
-    let routes = Router::new()
-        .merge(guarded)
-        .route("/", get(health::welcome))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
+    let (routes, document) = routes(&api).finish();
+    let document = document.to_json().unwrap_or_default();
+    let routes = routes
+        .layer(Extension(Arc::<str>::from(document)))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(api.clone(), telemetry::observe))
         .with_state(api);
@@ -161,6 +143,33 @@ pub fn router(api: Api) -> Router {
         Some(cors) => whole.layer(cors),
         None => whole,
     }
+}
+
+/// All routes with their descriptions.
+pub(crate) fn routes(api: &Api) -> Routes {
+    let catalog = catalog::routes().within(|routes| {
+        routes
+            .fallback(nothing)
+            .method_not_allowed_fallback(nothing)
+            .layer(from_fn(catalog::conditional))
+            .layer(from_fn(|request, next| with_request("/api/catalog", request, next)))
+    });
+    let own = history::routes().merge(ingest::routes()).merge(connectors::routes());
+    let own = own
+        .merge(log_routes::routes())
+        .within(|routes| routes.layer(from_fn(|request, next| with_request("", request, next))));
+    let guarded = Routes::default().nest("/api/catalog", catalog).nest("/api", own);
+    let guarded = guarded
+        .merge(health::guarded_routes())
+        .within(|routes| routes.layer(from_fn_with_state(api.clone(), auth::check)));
+    let about = Operation::new("GetOpenApi", "Node", "This document")
+        .open()
+        .gives::<schemas::Document>(200, "OpenAPI 3.1.");
+    Routes::default().merge(guarded).merge(health::routes()).get(
+        "/openapi.json",
+        openapi::served,
+        about,
+    )
 }
 
 /// A path with a slash at its end is the same without.

@@ -28,6 +28,8 @@ pub(crate) async fn analyze(
     location.has_only(&["type", "target"])?;
     location.text("type")?;
     let target = location.text("target")?.unwrap_or_default();
+    // Backstage's document has it in one case, and its code in the other.
+    body.text("catalogFileName")?;
     body.text("catalogFilename")?;
     let entity =
         suggest(target).ok_or_else(|| ApiError::input("The given location.target is not a URL"))?;

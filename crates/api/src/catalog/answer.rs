@@ -11,16 +11,20 @@ use data_encoding::BASE64;
 use event::Position;
 use fold::EntityId;
 use serde_json::Value;
-use tokio_stream::wrappers::ReceiverStream;
 use views::Reader;
 
 use super::fields::Fields;
 use crate::ApiError;
 use crate::error::JSON;
 use crate::position::position_header;
+use crate::streamed::{self, Moment, PART_BYTES, Parts};
 
-/// How many entities are read together while an answer is sent.
-const CHUNK: usize = 200;
+/// How many entities are read together, at the least and at the most.
+const GROUP_MIN: usize = 16;
+const GROUP_MAX: usize = 128;
+
+/// An answer of up to so many bytes is put together before it is sent.
+const WHOLE_BYTES_MAX: usize = 1024 * 1024;
 
 /// How many letters of a hash make an ETag.
 const TAG_LETTERS: usize = 27;
@@ -46,82 +50,152 @@ pub(crate) fn plain(position: Position, body: impl Into<Body>) -> Response {
     ([position_header(position)], [(header::CONTENT_TYPE, JSON)], body.into()).into_response()
 }
 
-/// A list of entities between two texts, as JSON.
-pub(crate) struct Listing<'a> {
-    pub(crate) reader: &'a Reader,
-    pub(crate) fields: &'a Fields,
-    pub(crate) head: &'static str,
-    pub(crate) tail: String,
-}
-
-impl Listing<'_> {
-    /// The answer with these entities; `None` stands for one that is not there.
-    pub(crate) fn answer(self, ids: &[Option<EntityId>]) -> Result<Response, ApiError> {
-        let mut json = Vec::from(self.head);
-        json.push(b'[');
-        for (number, ids) in ids.chunks(CHUNK).enumerate() {
-            put_entities(self.reader, ids, self.fields, number == 0, &mut json)?;
-        }
-        json.push(b']');
-        json.extend_from_slice(self.tail.as_bytes());
-        let position = self.reader.position();
-        Ok(if self.fields.is_all() { plain(position, json) } else { tagged(position, json) })
-    }
+/// Where the entities of a list come from.
+pub(crate) enum Source {
+    /// These; `None` stands for one that is not there.
+    Ids(Vec<Option<EntityId>>),
+    /// Some after the other; none at the end.
+    Pages(Box<Pages>),
 }
 
 /// Gives the entities of a list, some at a time; none at its end.
-pub(crate) type Pages = dyn FnMut(&Reader) -> Result<Vec<EntityId>, ApiError> + Send;
+pub(crate) type Pages = dyn FnMut(&Reader) -> Result<Vec<Option<EntityId>>, ApiError> + Send;
 
-/// A whole list, which is read while it is sent. The first part is read before the answer begins,
-/// so that what goes wrong can still be said.
-pub(crate) fn stream(
-    reader: Reader,
+/// A list of entities between two texts, as JSON.
+pub(crate) struct Listing {
+    moment: Moment,
     fields: Fields,
-    mut pages: Box<Pages>,
-) -> Result<Response, ApiError> {
-    let position = reader.position();
-    let first = pages(&reader)?;
-    if first.is_empty() {
-        return Ok(tagged(position, b"[]".to_vec()));
-    }
-    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(2);
-    tokio::task::spawn_blocking(move || {
-        let mut ids = first;
-        let mut json = vec![b'['];
-        let mut begins = true;
-        loop {
-            for some in ids.chunks(CHUNK) {
-                let some: Vec<_> = some.iter().copied().map(Some).collect();
-                let put = put_entities(&reader, &some, &fields, begins, &mut json);
-                begins = false;
-                let chunk = put.map(|()| std::mem::take(&mut json));
-                if !send(&sender, chunk) {
-                    return;
-                }
-            }
-            ids = match pages(&reader) {
-                Ok(ids) if ids.is_empty() => break,
-                Ok(ids) => ids,
-                Err(error) => {
-                    send(&sender, Err(error));
-                    return;
-                }
-            };
-        }
-        send(&sender, Ok(vec![b']']));
-    });
-    Ok(plain(position, Body::from_stream(ReceiverStream::new(receiver))))
+    source: Source,
+    tail: String,
+    /// Those that come next, and how many of them were written.
+    ids: Vec<Option<EntityId>>,
+    written: usize,
+    /// How many are read together.
+    group: usize,
+    json: Vec<u8>,
+    begins: bool,
+    has_ended: bool,
 }
 
-/// Sends a part of an answer; `false` when that was the last. The answer has begun: breaking it
-/// off is the only way left to say that something went wrong.
-fn send(
-    sender: &tokio::sync::mpsc::Sender<Result<Bytes, std::io::Error>>,
-    chunk: Result<Vec<u8>, ApiError>,
-) -> bool {
-    let is_broken = chunk.is_err();
-    let chunk = chunk.map(Bytes::from).map_err(|error| std::io::Error::other(error.to_string()));
-    sender.blocking_send(chunk).is_ok() && !is_broken
+impl Listing {
+    pub(crate) fn new(moment: Moment, fields: Fields, source: Source) -> Self {
+        let (ids, source) = match source {
+            Source::Ids(ids) => (ids, Source::Ids(Vec::new())),
+            pages @ Source::Pages(_) => (Vec::new(), pages),
+        };
+        Self {
+            moment,
+            fields,
+            source,
+            tail: "]".into(),
+            ids,
+            written: 0,
+            group: GROUP_MIN,
+            json: vec![b'['],
+            begins: true,
+            has_ended: false,
+        }
+    }
+
+    /// The same list, but inside of something.
+    pub(crate) fn between(mut self, head: &str, tail: &str) -> Self {
+        self.json = format!("{head}[").into_bytes();
+        self.tail = format!("]{tail}");
+        self
+    }
+
+    /// The answer. What is not long is read before it begins, so that what goes wrong can be said,
+    /// and has a tag if it holds parts of entities; the rest is read while it is sent.
+    pub(crate) fn answer(mut self) -> Result<Response, ApiError> {
+        let position = self.moment.position();
+        let mut first = Vec::new();
+        while first.len() < WHOLE_BYTES_MAX {
+            match self.next_part()? {
+                Some(part) => first.extend_from_slice(&part),
+                None if self.is_tagged() => return Ok(tagged(position, first)),
+                None => return Ok(plain(position, first)),
+            }
+        }
+        let rest = WithFirst { first: Some(first.into()), rest: self };
+        Ok(plain(position, streamed::body(rest)))
+    }
+
+    /// Whether its answer has a tag, as Backstage's has: with parts of entities, or where a whole
+    /// list is empty.
+    fn is_tagged(&self) -> bool {
+        !self.fields.is_all() || (self.begins && matches!(self.source, Source::Pages(_)))
+    }
+
+    /// Reads some entities; `false` when there are no more.
+    fn put_some(&mut self, reader: &Reader) -> Result<bool, ApiError> {
+        if self.written == self.ids.len() {
+            let Source::Pages(pages) = &mut self.source else { return Ok(false) };
+            self.ids = pages(reader)?;
+            self.written = 0;
+            if self.ids.is_empty() {
+                return Ok(false);
+            }
+        }
+        let end = self.ids.len().min(self.written + self.group);
+        let before = self.json.len();
+        put_entities(
+            reader,
+            &self.ids[self.written..end],
+            &self.fields,
+            self.begins,
+            &mut self.json,
+        )?;
+        self.written = end;
+        self.begins = false;
+        // Entities may be of 500 bytes or of four million.
+        let bytes = self.json.len() - before;
+        self.group = match self.group {
+            group if bytes > PART_BYTES => (group / 4).max(1),
+            group if bytes < PART_BYTES / 2 => (group * 2).min(GROUP_MAX),
+            group => group,
+        };
+        Ok(true)
+    }
+}
+
+impl Parts for Listing {
+    fn next_part(&mut self) -> Result<Option<Bytes>, ApiError> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        let reader = self.moment.reader()?;
+        while self.json.len() < PART_BYTES {
+            if !self.put_some(&reader)? {
+                self.json.extend_from_slice(self.tail.as_bytes());
+                self.has_ended = true;
+                break;
+            }
+        }
+        Ok(Some(std::mem::take(&mut self.json).into()))
+    }
+
+    fn rest(&mut self) {
+        self.moment.rest();
+    }
+}
+
+/// A list whose first part is there.
+struct WithFirst {
+    first: Option<Bytes>,
+    rest: Listing,
+}
+
+impl Parts for WithFirst {
+    fn next_part(&mut self) -> Result<Option<Bytes>, ApiError> {
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => self.rest.next_part(),
+        }
+    }
+
+    fn rest(&mut self) {
+        self.rest.rest();
+    }
 }
 
 fn put_entities(

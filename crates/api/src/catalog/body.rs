@@ -1,16 +1,26 @@
 //! Bodies of requests: read, and checked as the OpenAPI document of Backstage's catalog has them
 //! checked.
 
+use std::time::Duration;
+
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
 use axum::http::header;
 use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::ApiError;
 
 /// The largest body, in bytes: Backstage's limit.
 pub(crate) const BODY_BYTES_MAX: usize = 100 * 1024;
+
+/// How deep values of a body stand in one another at the most: as deep as serde_json reads.
+const JSON_DEPTH_MAX: usize = 127;
+
+/// How long a body may take to come.
+const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// So much of a body that is too large is read all the same, so that its sender gets to read the
 /// answer.
@@ -26,21 +36,26 @@ pub(crate) struct Body {
 impl Body {
     /// Reads a body that has to be there.
     pub(crate) async fn required(request: Request) -> Result<Self, ApiError> {
-        Self::read(request, true).await
+        Self::of_request(request, true).await
     }
 
     /// Reads a body that need not be there.
     pub(crate) async fn optional(request: Request) -> Result<Self, ApiError> {
-        Self::read(request, false).await
+        Self::of_request(request, false).await
     }
 
-    async fn read(request: Request, is_required: bool) -> Result<Self, ApiError> {
+    async fn of_request(request: Request, is_required: bool) -> Result<Self, ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.map(|kind| String::from_utf8_lossy(kind.as_bytes()).into_owned());
         let essence = kind.as_deref().and_then(|kind| kind.split(';').next());
         let is_json =
             essence.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-        let bytes = collect(request.into_body()).await?;
+        let bytes = timeout(TIME_MAX, collect(request.into_body())).await.map_err(|_| {
+            ApiError::body_timeout(format!(
+                "the body was not there within {} s",
+                TIME_MAX.as_secs()
+            ))
+        })??;
         if !is_json {
             // A body without a type is passed over, as Backstage does.
             return match kind {
@@ -58,8 +73,18 @@ impl Body {
             Ok(Value::Object(object)) => Ok(Self::of(object)),
             Ok(Value::Array(_)) => Err(ApiError::input("request/body must be object")),
             Ok(_) => Err(ApiError::input("the body is neither an object nor an array")),
+            // Said by nothing else than its words.
+            Err(error) if error.to_string().starts_with("recursion limit") => {
+                Err(ApiError::input(format!("the body is more than {JSON_DEPTH_MAX} deep")))
+            }
             Err(error) => Err(ApiError::input(format!("the body is not valid JSON: {error}"))),
         }
+    }
+
+    /// The body as a type of its own.
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<T, ApiError> {
+        serde_json::from_value(Value::Object(self.object))
+            .map_err(|error| ApiError::input(format!("{}: {error}", self.place)))
     }
 
     fn of(object: Map<String, Value>) -> Self {
@@ -202,7 +227,29 @@ async fn collect(mut body: HttpBody) -> Result<Vec<u8>, ApiError> {
         }
     }
     if length > BODY_BYTES_MAX {
-        return Err(ApiError::input("request entity too large"));
+        return Err(ApiError::input(format!(
+            "request entity too large: a body has at most {BODY_BYTES_MAX} bytes"
+        )));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let trickle = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(bytes::Bytes::from_static(b" ")), ()))
+        });
+        let body = HttpBody::from_stream(trickle);
+        let request = Request::builder().header("content-type", "application/json").body(body);
+        let error = Body::required(request.unwrap()).await.unwrap_err();
+        assert_eq!(error.status, StatusCode::REQUEST_TIMEOUT);
+        assert!(error.message.contains("30 s"), "{error}");
+    }
 }

@@ -11,8 +11,37 @@ use super::predicate::Predicate;
 use super::text::Text;
 use crate::ApiError;
 
-/// The longest cursor that is read, in bytes.
-const BYTES_MAX: usize = 64 * 1024;
+/// The longest cursor that is read, in bytes. With what stands beside it, it fits into a body.
+const BYTES_MAX: usize = 92 * 1024;
+
+/// The longest cursor of a list that is asked for by GET: with what stands beside it, it fits into
+/// a URL.
+const URL_BYTES_MAX: usize = 48 * 1024;
+
+/// Room in a cursor for what is not the caller's: positions, and the values of two rows, each of at
+/// most 200 letters.
+const ROW_BYTES_MAX: usize = 4096;
+
+/// How a list is asked for, and so how long its cursors may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    /// In a URL.
+    InUrl,
+    /// In a body.
+    InBody,
+}
+
+impl Asked {
+    /// How long filter, order and term of a list may be, written as JSON: its cursors hold them.
+    pub(crate) fn bytes_max(self) -> usize {
+        let bytes = match self {
+            Self::InUrl => URL_BYTES_MAX,
+            Self::InBody => BYTES_MAX,
+        };
+        // Four letters hold three bytes.
+        bytes / 4 * 3 - ROW_BYTES_MAX
+    }
+}
 
 /// A list that is being paged through: what it was asked for, and from which moment it comes.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,13 +84,28 @@ struct Form {
 
 impl Cursor {
     /// A list that begins.
+    ///
+    /// # Errors
+    /// When its cursors would be too long to be read.
     pub(crate) fn first(
         predicate: Option<Predicate>,
         sort: Option<Sort>,
         text: Option<Text>,
         count: bool,
-    ) -> Self {
-        Self { predicate, sort, text, count, known: None }
+        asked: Asked,
+    ) -> Result<Self, ApiError> {
+        let cursor = Self { predicate, sort, text, count, known: None };
+        let query = cursor.predicate.as_ref().map(Predicate::json);
+        let order = cursor.sort.as_ref().map(|sort| &sort.path);
+        let bytes = serde_json::to_vec(&(query, order, &cursor.text)).map_or(0, |json| json.len());
+        let bytes_max = asked.bytes_max();
+        if bytes > bytes_max {
+            return Err(ApiError::input(format!(
+                "filter, order and term of a list take at most {bytes_max} bytes as JSON, and \
+                 these take {bytes}"
+            )));
+        }
+        Ok(cursor)
     }
 
     /// Reads a cursor, and where its page starts.
@@ -71,7 +115,7 @@ impl Cursor {
     pub fn read(text: &str, now: Position) -> Result<(Self, Start), ApiError> {
         let malformed = |why: &str| ApiError::input(format!("Malformed cursor: {why}"));
         if text.len() > BYTES_MAX {
-            return Err(malformed("it is too long"));
+            return Err(malformed(&format!("it is longer than {BYTES_MAX} bytes")));
         }
         let bytes = BASE64URL_NOPAD
             .decode(text.as_bytes())

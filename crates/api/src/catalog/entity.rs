@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use axum::extract::{Extension, Path, RawQuery, Request, State};
+use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use fold::EntityId;
@@ -18,7 +18,7 @@ use super::body::Body;
 use super::refs::exact;
 use crate::auth::Caller;
 use crate::connectors::run;
-use crate::params::Params;
+use crate::params::{Params, Path};
 use crate::position::{At, position_header};
 use crate::{Api, ApiError};
 

@@ -10,19 +10,27 @@ use views::Filter;
 
 use super::answer::json as answer;
 use super::body::Body;
-use super::filter;
+use super::filter::{self, FILTER};
 use super::predicate::Predicate;
 use crate::ApiError;
 use crate::connectors::run;
-use crate::params::Params;
+use crate::params::{Form, Param, Params};
 use crate::position::At;
 
 /// How many fields one request counts.
 const FACETS_MAX: usize = 100;
 
+/// Parameters of `GET /entity-facets`.
+pub(crate) const FACETS: &[Param] = &[
+    Param::new("facet", Form::Texts, "A field whose values are counted; at most 100.")
+        .like("kind")
+        .required(),
+    FILTER,
+];
+
 /// `GET /entity-facets`
 pub(crate) async fn facets(at: At, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    let params = Params::parse(query.as_deref(), &["facet", "filter"])?;
+    let params = Params::parse(query.as_deref(), FACETS)?;
     if params.all("facet").is_empty() {
         return Err(ApiError::input("request/query must have required property 'facet'"));
     }

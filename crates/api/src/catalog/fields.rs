@@ -5,6 +5,15 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::ApiError;
+use crate::params::{Form, Param};
+
+/// The parameter.
+pub(crate) const FIELDS: Param = Param::new(
+    "fields",
+    Form::List,
+    "Parts of entities, such as `kind,metadata.name`; at most 200. Without it: whole entities.",
+)
+.like("metadata.name");
 
 /// How many fields a request can name: each is looked for in each entity.
 const FIELDS_MAX: usize = 200;
@@ -26,17 +35,19 @@ impl Fields {
         let mut known = HashSet::new();
         let texts = texts.iter().flat_map(|text| text.split(','));
         for field in single.iter().map(String::as_str).chain(texts).map(str::trim) {
-            if fields.len() == FIELDS_MAX {
-                return Err(ApiError::input(format!("a request can name {FIELDS_MAX} fields")));
-            }
             if field.contains('[') {
                 return Err(ApiError::input(format!(
                     "Invalid field \"{field}\", array type fields are not supported"
                 )));
             }
-            if !field.is_empty() && known.insert(field) {
-                fields.push(field.to_owned());
+            if field.is_empty() || !known.insert(field) {
+                continue;
             }
+            if fields.len() == FIELDS_MAX {
+                let message = format!("a request can name at most {FIELDS_MAX} fields");
+                return Err(ApiError::input(message));
+            }
+            fields.push(field.to_owned());
         }
         Ok(Self(fields))
     }

@@ -6,6 +6,15 @@ use serde_json::{Map, Value, json};
 
 use super::predicate::Predicate;
 use crate::ApiError;
+use crate::params::{Form, Param};
+
+/// The parameter.
+pub(crate) const FILTER: Param = Param::new(
+    "filter",
+    Form::Texts,
+    "`kind=component,spec.type=service`: what has all of that; given several times: any of them.",
+)
+.like("kind=component");
 
 /// The predicate that filters say: any of the parameters, each with all of its statements; a key
 /// that is named several times in one parameter may have any of its values.

@@ -1,6 +1,6 @@
 //! `GET /entities`: all entities, or a page by place.
 
-use axum::extract::RawQuery;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -9,19 +9,32 @@ use model::index::lower;
 use serde::{Deserialize, Serialize};
 use views::{Filter, Query, Sort, Start};
 
-use super::answer::{Listing, stream};
-use super::fields::Fields;
-use super::filter;
-use crate::ApiError;
+use super::answer::{Listing, Source};
+use super::fields::{FIELDS, Fields};
+use super::filter::{self, FILTER};
 use crate::connectors::run;
-use crate::params::Params;
+use crate::params::{Form, Param, Params};
 use crate::position::At;
+use crate::streamed::Moment;
+use crate::{Api, ApiError};
 
-/// How many entities are looked up together while a whole list is sent.
-const PAGE: usize = 2000;
+/// How many entities are looked up together while a whole list is sent. Each time costs as much as
+/// happened since the list began.
+const PAGE: usize = 10_000;
 
 /// How many orders a list can have.
 const ORDERS_MAX: usize = 10;
+
+/// Parameters of `GET /entities`.
+pub(crate) const LIST: &[Param] = &[
+    FIELDS,
+    Param::new("limit", Form::Number, "At most so many; 0 is refused. Without it: all."),
+    FILTER,
+    Param::new("offset", Form::Number, "So many are passed over."),
+    Param::new("after", Form::Text, "Where a page goes on, as the header `Link` gave it."),
+    Param::new("order", Form::Texts, "`asc:field` or `desc:field`; at most 10.")
+        .like("asc:metadata.name"),
+];
 
 /// Where a page begins, as the links of the page before say it. To clients it is opaque.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -36,9 +49,12 @@ struct After {
 }
 
 /// `GET /entities`
-pub(crate) async fn entities(at: At, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    let known = ["fields", "limit", "filter", "offset", "after", "order"];
-    let params = Params::parse(query.as_deref(), &known)?;
+pub(crate) async fn entities(
+    at: At,
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let params = Params::parse(query.as_deref(), LIST)?;
     let (limit, offset) = (params.number("limit")?, params.number("offset")?);
     let after = params.one("after")?;
     let filter = filter::parse(params.all("filter"))?;
@@ -46,7 +62,8 @@ pub(crate) async fn entities(at: At, RawQuery(query): RawQuery) -> Result<Respon
     let fields = Fields::parse(params.all("fields"), &[])?;
     let sorts = orders(params.all("order"))?;
     if (limit, offset, after) == (None, None, None) {
-        return run(move || whole(at, filter, sorts.into_iter().next(), fields)).await?;
+        let sort = sorts.into_iter().next();
+        return run(move || whole(&api, at, filter, sort, fields).answer()).await?;
     }
     if limit == Some(0) {
         return Err(ApiError::input("Invalid limit, must be greater than zero"));
@@ -61,11 +78,11 @@ pub(crate) async fn entities(at: At, RawQuery(query): RawQuery) -> Result<Respon
     run(move || {
         let (ids, more) =
             reader.ordered(filter.as_ref(), &sorts, offset, limit.unwrap_or(usize::MAX))?;
-        let ids: Vec<_> = ids.into_iter().map(Some).collect();
-        let listing = Listing { reader: &reader, fields: &fields, head: "", tail: String::new() };
-        let mut response = listing.answer(&ids)?;
+        let position = reader.position();
+        let ids = Source::Ids(ids.into_iter().map(Some).collect());
+        let mut response = Listing::new(Moment::of(&api, reader), fields, ids).answer()?;
         if let (true, Some(limit)) = (more, limit) {
-            let link = link(query.as_deref(), limit, offset + limit, reader.position());
+            let link = link(query.as_deref(), limit, offset.saturating_add(limit), position);
             // What stands in it is encoded, so that it can stand in a header.
             if let Ok(link) = HeaderValue::from_str(&link) {
                 response.headers_mut().insert(header::LINK, link);
@@ -78,12 +95,7 @@ pub(crate) async fn entities(at: At, RawQuery(query): RawQuery) -> Result<Respon
 
 /// All entities. By an order only those that have a value there, and only the first order counts,
 /// as in Backstage, where this is a chain of by-query's pages.
-fn whole(
-    at: At,
-    filter: Option<Filter>,
-    sort: Option<Sort>,
-    fields: Fields,
-) -> Result<Response, ApiError> {
+fn whole(api: &Api, at: At, filter: Option<Filter>, sort: Option<Sort>, fields: Fields) -> Listing {
     let mut start = Some(Start::Offset(0));
     let pages = move |reader: &views::Reader| {
         let Some(from) = start.take() else { return Ok(Vec::new()) };
@@ -92,9 +104,9 @@ fn whole(
         if page.more {
             start = page.rows.last().cloned().map(Start::After);
         }
-        Ok(page.rows.into_iter().map(|row| row.id).collect())
+        Ok(page.rows.into_iter().map(|row| Some(row.id)).collect())
     };
-    stream(at.0, fields, Box::new(pages))
+    Listing::new(Moment::of(api, at.0), fields, Source::Pages(Box::new(pages)))
 }
 
 /// `asc:field` or `desc:field`

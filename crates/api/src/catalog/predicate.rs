@@ -10,7 +10,7 @@ use crate::ApiError;
 pub(crate) const DEPTH_MAX: usize = 20;
 
 /// How many fields a predicate may ask about.
-const FIELDS_MAX: usize = 1000;
+pub(crate) const FIELDS_MAX: usize = 1000;
 
 /// A predicate that was checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,8 +106,7 @@ impl Reading {
     fn all_fields(&mut self, object: &Map<String, Value>) -> Result<Filter, ApiError> {
         self.fields += object.len();
         if self.fields > FIELDS_MAX {
-            let message = format!("Invalid query: it asks about more than {FIELDS_MAX} fields");
-            return Err(ApiError::input(message));
+            return Err(too_many_fields());
         }
         let breaks = ['\n', '\r', '\u{2028}', '\u{2029}'];
         if !self.is_free && object.keys().any(|key| key.contains(breaks)) {
@@ -116,6 +115,10 @@ impl Reading {
         let fields = object.iter().map(|(key, value)| field(key, value));
         fields.collect::<Result<_, _>>().map(Filter::All)
     }
+}
+
+pub(crate) fn too_many_fields() -> ApiError {
+    ApiError::input(format!("Invalid query: it asks about more than {FIELDS_MAX} fields"))
 }
 
 fn field(key: &str, value: &Value) -> Result<Filter, ApiError> {

@@ -1,25 +1,46 @@
 //! `GET` and `POST /entities/by-query`: pages by cursors, in both directions.
 
-use axum::extract::{RawQuery, Request};
+use axum::extract::{RawQuery, Request, State};
 use axum::response::Response;
 use model::index::lower;
 use serde_json::{Map, Value};
 use views::{Query, Reader, Sort, Start};
 
-use super::answer::Listing;
+use super::answer::{Listing, Source};
 use super::body::Body;
-use super::cursor::Cursor;
-use super::fields::Fields;
-use super::filter;
+use super::cursor::{self, Cursor};
+use super::fields::{FIELDS, Fields};
+use super::filter::{self, FILTER};
 use super::predicate::Predicate;
 use super::text::Text;
-use crate::ApiError;
 use crate::connectors::run;
-use crate::params::Params;
+use crate::params::{Form, Param, Params};
 use crate::position::At;
+use crate::streamed::Moment;
+use crate::{Api, ApiError};
 
 /// How many entities a page has, unless told otherwise.
 const LIMIT: usize = 200;
+
+/// Parameters of `GET /entities/by-query`.
+pub(crate) const LIST: &[Param] = &[
+    FIELDS,
+    Param::new("limit", Form::Number, "At most so many; 200, unless told otherwise. 0 counts."),
+    Param::new("offset", Form::Number, "So many are passed over; not with a cursor."),
+    Param::new("orderField", Form::Texts, "`field,asc` or `field,desc`; only the first counts.")
+        .like("metadata.name,asc"),
+    Param::new(
+        "cursor",
+        Form::Text,
+        "Where a page goes on; nothing but `limit` and `fields` counts.",
+    ),
+    FILTER,
+    Param::new("totalItems", Form::OneOf(&["include", "exclude"]), "Whether to count."),
+    Param::new("fullTextFilterTerm", Form::Text, "What values hold; at most 400 letters.")
+        .like("pay"),
+    Param::new("fullTextFilterFields", Form::List, "Where the term is looked for; at most 20.")
+        .like("metadata.name"),
+];
 
 /// What a request asks for.
 struct Asked {
@@ -30,19 +51,12 @@ struct Asked {
 }
 
 /// `GET /entities/by-query`
-pub(crate) async fn by_query(at: At, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    let known = [
-        "cursor",
-        "fields",
-        "filter",
-        "fullTextFilterFields",
-        "fullTextFilterTerm",
-        "limit",
-        "offset",
-        "orderField",
-        "totalItems",
-    ];
-    let params = Params::parse(query.as_deref(), &known)?;
+pub(crate) async fn by_query(
+    at: At,
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
+    let params = Params::parse(query.as_deref(), LIST)?;
     let limit = params.number("limit")?.unwrap_or(LIMIT);
     let offset = params.number("offset")?.unwrap_or(0);
     let counts = match params.one("totalItems")? {
@@ -67,11 +81,12 @@ pub(crate) async fn by_query(at: At, RawQuery(query): RawQuery) -> Result<Respon
                 many => Some(many.to_vec()),
             };
             let text = Text::new(term.unwrap_or_default(), text_fields)?;
-            (Cursor::first(filter, sort, text, counts), Start::Offset(offset))
+            let cursor = Cursor::first(filter, sort, text, counts, cursor::Asked::InUrl)?;
+            (cursor, Start::Offset(offset))
         }
     };
     let asked = Asked { cursor, start, limit, fields };
-    run(move || list(&at.0, asked)).await?
+    run(move || list(&api, &at.0, asked)).await?
 }
 
 /// `field`, or `field,asc`, or `field,desc`. Only the first counts.
@@ -95,6 +110,7 @@ fn sort(texts: &[String]) -> Result<Option<Sort>, ApiError> {
 /// `POST /entities/by-query`
 pub(crate) async fn by_predicate(
     at: At,
+    State(api): State<Api>,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -125,15 +141,16 @@ pub(crate) async fn by_predicate(
         None => {
             let predicate = predicate.map(Predicate::new).transpose()?;
             let sort = sorts.into_iter().next();
-            (Cursor::first(predicate, sort, text, counts), Start::Offset(offset))
+            let cursor = Cursor::first(predicate, sort, text, counts, cursor::Asked::InBody)?;
+            (cursor, Start::Offset(offset))
         }
     };
     let asked = Asked { cursor, start, limit, fields };
-    run(move || list(&at.0, asked)).await?
+    run(move || list(&api, &at.0, asked)).await?
 }
 
 /// A page of a list, with the cursors around it.
-fn list(now: &Reader, asked: Asked) -> Result<Response, ApiError> {
+fn list(api: &Api, now: &Reader, asked: Asked) -> Result<Response, ApiError> {
     let Asked { cursor, start, limit, fields } = asked;
     // All pages of a list come from the moment of the first.
     let reader = match cursor.offset() {
@@ -162,7 +179,9 @@ fn list(now: &Reader, asked: Asked) -> Result<Response, ApiError> {
     }
     let tail = format!(",\"totalItems\":{total},\"pageInfo\":{}}}", Value::Object(info));
     let ids: Vec<_> = page.rows.iter().map(|row| Some(row.id)).collect();
-    Listing { reader: &reader, fields: &fields, head: "{\"items\":", tail }.answer(&ids)
+    Listing::new(Moment::of(api, reader), fields, Source::Ids(ids))
+        .between("{\"items\":", &tail)
+        .answer()
 }
 
 #[cfg(test)]

@@ -1,27 +1,32 @@
 //! `POST /entities/by-refs`: entities by their references, in their order.
 
-use axum::extract::{RawQuery, Request};
+use axum::extract::{RawQuery, Request, State};
 use axum::response::Response;
 use model::reference::EntityRef;
 use views::Filter;
 
-use super::answer::Listing;
+use super::answer::{Listing, Source};
 use super::body::Body;
 use super::fields::Fields;
-use super::filter;
+use super::filter::{self, FILTER};
 use super::predicate::Predicate;
-use crate::ApiError;
 use crate::connectors::run;
-use crate::params::Params;
+use crate::params::{Param, Params};
 use crate::position::At;
+use crate::streamed::Moment;
+use crate::{Api, ApiError};
+
+/// Parameters of `POST /entities/by-refs`.
+pub(crate) const BY_REFS: &[Param] = &[FILTER];
 
 /// `POST /entities/by-refs`
 pub(crate) async fn by_refs(
     at: At,
+    State(api): State<Api>,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let params = Params::parse(query.as_deref(), &["filter"])?;
+    let params = Params::parse(query.as_deref(), BY_REFS)?;
     let body = Body::optional(request).await?;
     body.requires(&["entityRefs"])?;
     let references = body.texts("entityRefs")?.unwrap_or_default();
@@ -50,8 +55,9 @@ pub(crate) async fn by_refs(
                 found.next().and_then(|(id, passes)| id.filter(|_| passes))
             })
             .collect();
-        let tail = "}".to_owned();
-        Listing { reader: &reader, fields: &fields, head: "{\"items\":", tail }.answer(&ids)
+        Listing::new(Moment::of(&api, reader), fields, Source::Ids(ids))
+            .between("{\"items\":", "}")
+            .answer()
     })
     .await?
 }

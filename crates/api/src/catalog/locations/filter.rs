@@ -6,7 +6,7 @@ use model::index::{lower, scalar_text};
 use serde_json::{Map, Value};
 
 use crate::ApiError;
-use crate::catalog::predicate::{DEPTH_MAX, Operator, shortened};
+use crate::catalog::predicate::{DEPTH_MAX, FIELDS_MAX, Operator, shortened, too_many_fields};
 
 /// A predicate that was checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,10 +39,10 @@ pub(super) enum Condition {
 impl LocationFilter {
     /// Reads a predicate.
     pub(super) fn parse(json: &Value) -> Result<Self, ApiError> {
-        Self::read(json, 0)
+        Self::read(json, 0, &mut 0)
     }
 
-    fn read(json: &Value, depth: usize) -> Result<Self, ApiError> {
+    fn read(json: &Value, depth: usize, fields: &mut usize) -> Result<Self, ApiError> {
         if depth > DEPTH_MAX {
             let message = format!("Invalid query: predicates stand more than {DEPTH_MAX} deep");
             return Err(ApiError::input(message));
@@ -50,20 +50,28 @@ impl LocationFilter {
         let Value::Object(object) = json else {
             return Err(ApiError::input("Invalid filter predicate, expected an object"));
         };
-        let many = |list: &Value| match list {
-            Value::Array(list) => list.iter().map(|one| Self::read(one, depth + 1)).collect(),
+        let mut many = |list: &Value| match list {
+            Value::Array(list) => {
+                list.iter().map(|one| Self::read(one, depth + 1, fields)).collect()
+            }
             _ => Err(ApiError::input("Invalid query: Expected array")),
         };
         let operator = object.iter().find(|(key, _)| key.starts_with('$'));
         match operator {
-            None => object.iter().map(field).collect::<Result<_, _>>().map(Self::Fields),
+            None => {
+                *fields += object.len();
+                if *fields > FIELDS_MAX {
+                    return Err(too_many_fields());
+                }
+                object.iter().map(field).collect::<Result<_, _>>().map(Self::Fields)
+            }
             Some((key, _)) if object.len() > 1 => Err(ApiError::input(format!(
                 "Invalid query: \"{key}\" does not stand beside other keys"
             ))),
             Some((key, list)) if key == "$all" => many(list).map(Self::All),
             Some((key, list)) if key == "$any" => many(list).map(Self::Any),
             Some((key, one)) if key == "$not" => {
-                Ok(Self::Not(Box::new(Self::read(one, depth + 1)?)))
+                Ok(Self::Not(Box::new(Self::read(one, depth + 1, fields)?)))
             }
             Some((key, _)) => Err(ApiError::input(format!(
                 "Invalid filter predicate, unknown logic operator '{key}'"

@@ -7,7 +7,7 @@ mod filter;
 
 use std::sync::PoisonError;
 
-use axum::extract::{Extension, Path, RawQuery, Request, State};
+use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
@@ -22,10 +22,11 @@ use views::{LocationRow, Reader};
 
 use super::answer::json as answer;
 use super::body::Body;
+use super::cursor::Asked;
 use crate::auth::Caller;
 use crate::connectors::run;
 use crate::ingest::LocationChange;
-use crate::params::Params;
+use crate::params::{Form, Param, Params, Path};
 use crate::position::{At, position_header};
 use crate::{Api, ApiError};
 use filter::LocationFilter;
@@ -161,7 +162,15 @@ impl Cursor {
             return Err(ApiError::input("Limit must be a positive integer >= 1"));
         }
         let limit = body.count("limit")?.unwrap_or(LIMIT);
-        Ok(Self { limit, after_id: None, query: body.predicate("query")? })
+        let query = body.predicate("query")?;
+        let bytes = query.as_ref().map_or(0, |query| query.to_string().len());
+        let bytes_max = Asked::InBody.bytes_max();
+        if bytes > bytes_max {
+            return Err(ApiError::input(format!(
+                "a query takes at most {bytes_max} bytes as JSON, and this one takes {bytes}"
+            )));
+        }
+        Ok(Self { limit, after_id: None, query })
     }
 }
 
@@ -211,12 +220,12 @@ pub(crate) async fn by_query(
 }
 
 /// A location as somebody asks for it.
-struct Asked {
+struct Wanted {
     kind: String,
     target: String,
 }
 
-impl Asked {
+impl Wanted {
     fn read(body: &Body) -> Result<Self, ApiError> {
         let kind = body.text("type")?.unwrap_or_default().to_owned();
         let target = body.text("target")?.unwrap_or_default().to_owned();
@@ -269,6 +278,16 @@ async fn change<T: Send + 'static>(
     .await?
 }
 
+/// Parameters of `POST /locations`.
+pub(crate) const CREATE: &[Param] = &[
+    Param::new(
+        "dryRun",
+        Form::Text,
+        "`true`: nothing is registered; what it would bring in is told.",
+    ),
+    Param::new("onConflict", Form::OneOf(&["refresh", "reject"]), "What if it is there already."),
+];
+
 /// `POST /locations`
 pub(crate) async fn create(
     State(api): State<Api>,
@@ -276,7 +295,7 @@ pub(crate) async fn create(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let params = Params::parse(query.as_deref(), &["dryRun", "onConflict"])?;
+    let params = Params::parse(query.as_deref(), CREATE)?;
     let is_dry = params.one("dryRun")?.is_some_and(is_yes);
     let refreshes = match params.one("onConflict")? {
         None | Some("reject") => false,
@@ -289,7 +308,7 @@ pub(crate) async fn create(
     };
     let body = Body::required(request).await?;
     body.requires(&["target", "type"])?;
-    let asked = Asked::read(&body)?;
+    let asked = Wanted::read(&body)?;
     if is_dry {
         return dry_run(api, asked).await;
     }
@@ -325,9 +344,9 @@ pub(crate) async fn create(
 }
 
 /// What a location would bring in.
-async fn dry_run(api: Api, asked: Asked) -> Result<Response, ApiError> {
+async fn dry_run(api: Api, asked: Wanted) -> Result<Response, ApiError> {
     run(move || {
-        let Asked { kind, target } = &asked;
+        let Wanted { kind, target } = &asked;
         let entities = api.commands().read_location(kind, target)?;
         let reader = api.views().reader();
         let reader = reader.ok_or_else(|| ApiError::unavailable("nothing is folded yet"))?;
@@ -368,7 +387,7 @@ pub(crate) async fn update(
     let body = Body::required(request).await?;
     body.requires(&["type", "target"])?;
     body.has_only(&["type", "target"])?;
-    let asked = Asked::read(&body)?;
+    let asked = Wanted::read(&body)?;
     change(&api, move |api, reader| {
         let other = with_target(reader, &asked.kind, &asked.target)?;
         if other.is_some_and(|other| other.id.to_string() != id) {
