@@ -8,6 +8,7 @@
 //! What is absent: parts by themselves. Where time goes within a stage, a profiler says.
 
 mod ceiling;
+mod load;
 mod node;
 mod reads;
 mod replay;
@@ -118,6 +119,8 @@ fn run_node(
     for read in Read::ALL {
         report.reads.push(requests.measure(&node, read, reads, &|| false)?);
     }
+    report.stages.push(load::by_name(&node, &requests)?);
+    report.updates = load::updates(&node)?.into();
     let (stage, busy) = read_while_ingesting(&node, documents, &mut requests, reads)?;
     report.stages.push(stage);
     report.reads_while_ingesting = busy;

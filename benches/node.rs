@@ -63,6 +63,11 @@ impl Node {
         self.child.id()
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap_or(&self.url)
+    }
+
     /// Gets a path; `into` is filled with the body.
     pub(crate) fn get(&self, path: &str, into: &mut Vec<u8>) -> Result<()> {
         into.clear();

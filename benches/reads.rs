@@ -16,19 +16,21 @@ pub(crate) enum Read {
     ByName,
     List,
     Owned,
+    FullText,
     Facets,
     History,
 }
 
 impl Read {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::ByName, Self::List, Self::Owned, Self::Facets, Self::History];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::ByName, Self::List, Self::Owned, Self::FullText, Self::Facets, Self::History];
 
     fn name(self) -> &'static str {
         match self {
             Self::ByName => "entity by name",
             Self::List => "list: filtered, ordered, counted",
             Self::Owned => "list: what a group owns",
+            Self::FullText => "list: full text, filtered, ordered",
             Self::Facets => "facets of a filter",
             Self::History => "history of an entity",
         }
@@ -38,7 +40,7 @@ impl Read {
     fn count(self, reads: usize) -> usize {
         match self {
             Self::ByName | Self::History => reads,
-            Self::List | Self::Owned | Self::Facets => reads / 4,
+            Self::List | Self::Owned | Self::FullText | Self::Facets => reads / 4,
         }
     }
 }
@@ -100,6 +102,19 @@ impl Requests {
                 let query = format!("filter={filter}&orderField={order}&limit=20");
                 format!("/api/catalog/entities/by-query?{query}")
             }
+            Read::FullText => {
+                let (filter, order) = (pick(FILTERS), pick(ORDERS));
+                let entity = &self.all[random.random_range(0..self.all.len())];
+                // A part of a name, as somebody types it.
+                let name = entity.rsplit('/').next().unwrap_or_default();
+                let from = random.random_range(0..name.len().max(4) / 2);
+                let term: String = name.chars().skip(from).take(4).collect();
+                let fields = "metadata.name,metadata.title,spec.profile.displayName";
+                format!(
+                    "/api/catalog/entities/by-query?filter={filter}&orderField={order}&limit=20\
+                     &fullTextFilterTerm={term}&fullTextFilterFields={fields}"
+                )
+            }
             Read::Facets => {
                 let (filter, facets) = (pick(FILTERS), pick(FACETS));
                 format!("/api/catalog/entity-facets?filter={filter}&{facets}")
@@ -118,6 +133,13 @@ impl Requests {
                 }
             }
         }
+    }
+
+    /// Paths of entities, at random.
+    pub(crate) fn by_name(&self, seed: u64, count: usize) -> Vec<String> {
+        let mut random = StdRng::seed_from_u64(seed);
+        let path = |entity: &String| format!("/api/catalog/entities/by-name/{entity}");
+        (0..count).map(|_| path(&self.all[random.random_range(0..self.all.len())])).collect()
     }
 
     /// Measures one sort of request, after a few that only warm up, until there are enough or
@@ -142,13 +164,20 @@ impl Requests {
             times.push(began.elapsed());
             bytes += body.len();
         }
+        let bytes = (bytes / times.len()) as u64;
+        Ok(Latency::of(read.name(), times, bytes))
+    }
+}
+
+impl Latency {
+    /// What these times come to.
+    pub(crate) fn of(name: &'static str, mut times: Vec<Duration>, bytes: u64) -> Self {
         times.sort_unstable();
         let at = |percent: usize| {
-            let time = times.get((times.len() - 1) * percent / 100).copied().unwrap_or_default();
+            let last = times.len().saturating_sub(1);
+            let time = times.get(last * percent / 100).copied().unwrap_or_default();
             u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
         };
-        let (p50_us, p99_us) = (at(50), at(99));
-        let bytes = (bytes / times.len()) as u64;
-        Ok(Latency { name: read.name(), count: times.len(), p50_us, p99_us, bytes })
+        Self { name, count: times.len(), p50_us: at(50), p99_us: at(99), bytes }
     }
 }

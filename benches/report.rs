@@ -18,6 +18,8 @@ pub(crate) struct Report {
     pub(crate) reads: Vec<Latency>,
     /// The same while entities are ingested.
     pub(crate) reads_while_ingesting: Vec<Latency>,
+    /// How soon updates are seen, at 1,000 a second.
+    pub(crate) updates: Vec<Latency>,
     pub(crate) memory_bytes: u64,
     pub(crate) memory_bytes_max: u64,
     pub(crate) log_bytes: u64,
@@ -59,6 +61,7 @@ impl Report {
         )?;
         write_reads(out, "answers over HTTP", &self.reads)?;
         write_reads(out, "answers while entities are ingested", &self.reads_while_ingesting)?;
+        write_reads(out, "1,000 updates a second", &self.updates)?;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         writeln!(
             out,

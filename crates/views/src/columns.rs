@@ -176,7 +176,7 @@ impl Column {
         if self.aside.len() <= ASIDE_MAX {
             return;
         }
-        let mut changed: BTreeMap<usize, Vec<(usize, Option<Arc<str>>)>> = BTreeMap::new();
+        let mut changed: BTreeMap<usize, chunk::Values> = BTreeMap::new();
         for (id, value) in std::mem::take(&mut self.aside) {
             changed.entry(id as usize / CHUNK).or_default().push((id as usize % CHUNK, value));
         }

@@ -10,6 +10,9 @@ use crate::query::Like;
 /// Entities of one chunk.
 pub(super) const CHUNK: usize = 1024;
 
+/// Values for places of a chunk.
+pub(super) type Values = Vec<(usize, Option<Arc<str>>)>;
+
 /// Values, one behind the other in memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Chunk {
