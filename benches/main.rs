@@ -116,6 +116,8 @@ fn run_node(
     report.stages.extend([new, same, changed]);
     let mut requests = Requests::about(&std::fs::read_to_string(all)?)?;
     let reads = args.reads as usize;
+    // What is measured is not the index catching up.
+    node.until_searchable()?;
     for read in Read::ALL {
         report.reads.push(requests.measure(&node, read, reads, &|| false)?);
     }

@@ -76,6 +76,19 @@ impl Node {
         Ok(())
     }
 
+    /// Waits until all that is folded can be searched.
+    pub(crate) fn until_searchable(&self) -> Result<()> {
+        let mut body = Vec::new();
+        loop {
+            self.get("/readyz", &mut body)?;
+            let ready: Value = serde_json::from_slice(&body)?;
+            if ready["search"]["lag"] == 0 {
+                return Ok(());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
     /// Hands in a file of documents, and gives what the server says of it.
     pub(crate) fn ingest(&self, mode: &str, documents: &Path) -> Result<Value> {
         let url = format!("{}/api/ingest/bench?mode={mode}", self.url);

@@ -19,11 +19,19 @@ pub(crate) enum Read {
     FullText,
     Facets,
     History,
+    Search,
 }
 
 impl Read {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::ByName, Self::List, Self::Owned, Self::FullText, Self::Facets, Self::History];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::ByName,
+        Self::List,
+        Self::Owned,
+        Self::FullText,
+        Self::Facets,
+        Self::History,
+        Self::Search,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -33,6 +41,7 @@ impl Read {
             Self::FullText => "list: full text, filtered, ordered",
             Self::Facets => "facets of a filter",
             Self::History => "history of an entity",
+            Self::Search => "search: words, begun",
         }
     }
 
@@ -40,7 +49,7 @@ impl Read {
     fn count(self, reads: usize) -> usize {
         match self {
             Self::ByName | Self::History => reads,
-            Self::List | Self::Owned | Self::FullText | Self::Facets => reads / 4,
+            Self::List | Self::Owned | Self::FullText | Self::Facets | Self::Search => reads / 4,
         }
     }
 }
@@ -61,6 +70,8 @@ pub(crate) struct Requests {
     /// `kind/namespace/name` of all, and of groups.
     all: Vec<String>,
     groups: Vec<String>,
+    /// Words of titles and descriptions.
+    words: Vec<String>,
     random: StdRng,
 }
 
@@ -79,18 +90,23 @@ const FACETS: &[&str] =
 impl Requests {
     /// Requests about documents.
     pub(crate) fn about(documents: &str) -> Result<Self> {
-        let (mut all, mut groups) = (Vec::new(), Vec::new());
+        let (mut all, mut groups, mut words) = (Vec::new(), Vec::new(), Vec::new());
         for line in documents.lines() {
             let document: Value = serde_json::from_str(line)?;
             let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
             let kind = text(&document["kind"]);
             let name = text(&document["metadata"]["name"]);
+            for text in ["title", "description"].map(|key| text(&document["metadata"][key])) {
+                let long = text.split_whitespace().filter(|word| word.len() > 3);
+                words.extend(long.map(str::to_owned));
+            }
+            words.push(name.clone());
             if kind == "group" {
                 groups.push(format!("group:default/{name}"));
             }
             all.push(format!("{kind}/default/{name}"));
         }
-        Ok(Self { all, groups, random: StdRng::seed_from_u64(1) })
+        Ok(Self { all, groups, words, random: StdRng::seed_from_u64(1) })
     }
 
     fn path(&mut self, read: Read) -> String {
@@ -124,6 +140,19 @@ impl Requests {
                 let query =
                     format!("filter=relations.ownedBy={group}&orderField=metadata.name&limit=20");
                 format!("/api/catalog/entities/by-query?{query}")
+            }
+            Read::Search => {
+                // As somebody types: one word or two, the last of them begun.
+                let mut word = || &*self.words[random.random_range(0..self.words.len())];
+                let (first, last) = (word(), word());
+                let end = last.floor_char_boundary(3 + first.len() % 4);
+                let term = match first.len() % 3 {
+                    0 => first.to_owned(),
+                    1 => last[..end].to_owned(),
+                    _ => format!("{first} {}", &last[..end]),
+                };
+                let term: String = form(&term);
+                format!("/api/search/query?term={term}&types[0]=software-catalog")
             }
             Read::ByName | Read::History => {
                 let entity = &self.all[random.random_range(0..self.all.len())];
@@ -180,4 +209,15 @@ impl Latency {
         };
         Self { name, count: times.len(), p50_us: at(50), p99_us: at(99), bytes }
     }
+}
+
+/// A text as a value of a query string.
+fn form(text: &str) -> String {
+    let plain = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(plain).collect()
 }

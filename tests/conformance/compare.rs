@@ -90,7 +90,8 @@ fn view(compare: &str, responses: &[Response]) -> (Value, Value) {
         "envelope": bodies.iter().map(envelope).collect::<Vec<_>>(),
     });
     if matches!(mode, "set" | "keyset") {
-        let item = |item: &Value| if mode == "set" { sorted(item) } else { item.clone() };
+        let item =
+            |item: &Value| if mode == "set" { sorted(&unranked(item)) } else { item.clone() };
         let mut set: Vec<String> = all().map(|one| item(one).to_string()).collect();
         set.sort_unstable();
         view["set"] = json!(set);
@@ -105,6 +106,15 @@ fn view(compare: &str, responses: &[Response]) -> (Value, Value) {
         view["keys"] = all().map(key).collect();
     }
     (view, json!(words))
+}
+
+/// A result of a search without its place, which is everybody's own.
+fn unranked(item: &Value) -> Value {
+    let mut item = item.clone();
+    if let Some(result) = item.as_object_mut().filter(|item| item.contains_key("document")) {
+        result.shift_remove("rank");
+    }
+    item
 }
 
 fn items(body: &Value) -> Option<&Vec<Value>> {
@@ -150,7 +160,9 @@ fn masked(value: &Value, key: Option<&str>) -> Value {
     match value {
         Value::String(text) => match key {
             Some(key @ ("uid" | "etag")) => json!(format!("<{key}>")),
-            Some("nextCursor" | "prevCursor") => json!("<cursor>"),
+            Some("nextCursor" | "prevCursor" | "nextPageCursor" | "previousPageCursor") => {
+                json!("<cursor>")
+            }
             _ => {
                 let text = UUID.replace_all(text, "<uuid>");
                 let text = TIME.replace_all(&text, "<time>");

@@ -5,3 +5,6 @@
 
 /// Id of the request, and why its answer differs.
 pub(crate) const ALL: &[(&str, &str)] = &[];
+
+/// The same for searches.
+pub(crate) const SEARCH: &[(&str, &str)] = &[];

@@ -16,6 +16,7 @@ mod naive;
 mod openapi;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -62,20 +63,35 @@ fn serve(folder: &Path, data: &Path) -> (Server, Web) {
 
 #[test]
 fn the_catalog_api_answers_as_backstage_does() {
-    let Some(folder) = recorded("conformance of the catalog API") else {
+    check("", differences::ALL);
+}
+
+#[test]
+fn the_search_api_answers_as_backstage_does() {
+    check("-search", differences::SEARCH);
+}
+
+/// Says how it went.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Asks the recorded questions of a kind. What differs is exactly what is listed.
+fn check(kind: &str, may_differ: &[(&str, &str)]) {
+    let Some(folder) = recorded(&format!("conformance{kind}")) else {
         return;
     };
     let data = tempfile::tempdir().unwrap();
     let (server, _site) = serve(&folder, data.path());
     let mut asker = ask::Asker::new(&server.url);
-    let answers: BTreeMap<String, Value> = lines(&folder.join("answers.ndjson"))
+    let answers: BTreeMap<String, Value> = lines(&folder.join(format!("answers{kind}.ndjson")))
         .into_iter()
         .map(|answer| (answer["id"].as_str().unwrap().to_owned(), answer))
         .collect();
-    let may_differ: BTreeMap<&str, &str> = differences::ALL.iter().copied().collect();
+    let may_differ: BTreeMap<&str, &str> = may_differ.iter().copied().collect();
     let (mut count, mut same_words) = (0, 0);
     let mut differing: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for request in lines(&folder.join("requests.ndjson")) {
+    for request in lines(&folder.join(format!("requests{kind}.ndjson"))) {
         let id = request["id"].as_str().unwrap().to_owned();
         let is_awaited = !may_differ.contains_key(&*id);
         let responses = asker.ask(&request, is_awaited);
@@ -87,16 +103,16 @@ fn the_catalog_api_answers_as_backstage_does() {
         } else if found.soft.is_empty() {
             same_words += 1;
         } else if std::env::var_os("ANNALS_VERBOSE").is_some() {
-            println!("words of {id}\n    {}", found.soft.join("\n    "));
+            say(&format!("words of {id}\n    {}", found.soft.join("\n    ")));
         }
     }
     let same = count - differing.len();
-    println!("{same} of {count} answers are Backstage's, {same_words} of them word for word");
+    say(&format!("{same} of {count} answers are Backstage's, {same_words} of them word for word"));
     for (id, found) in &differing {
         let why = may_differ.get(&**id).copied().unwrap_or("NOT EXPECTED");
-        println!("differs: {id}\n    {why}");
+        say(&format!("differs: {id}\n    {why}"));
         if !may_differ.contains_key(&**id) || std::env::var_os("ANNALS_VERBOSE").is_some() {
-            println!("    {}", found.join("\n    "));
+            say(&format!("    {}", found.join("\n    ")));
         }
     }
     let differing: BTreeSet<&str> = differing.keys().map(String::as_str).collect();

@@ -11,7 +11,7 @@ use serde_json::Value;
 use support::process::Client;
 use support::random::Random;
 
-use crate::{component, program};
+use crate::{component, program, search};
 
 /// Clients that write at the same time.
 const WRITERS: u64 = 4;
@@ -96,12 +96,14 @@ fn write(
     }
 }
 
-/// Everything that was acknowledged is there.
+/// Everything that was acknowledged is there, and is found.
 fn check(client: &Client, acknowledged: &BTreeMap<String, String>) {
     for (name, lifecycle) in acknowledged {
         let answer = client.get(&format!("/api/catalog/entities/by-name/component/default/{name}"));
         let found = answer.body.pointer("/spec/lifecycle").and_then(Value::as_str);
         assert_eq!(found, Some(lifecycle.as_str()), "{name} was acknowledged: {answer:?}");
+        let query = format!("term={name}&filters[lifecycle]={lifecycle}");
+        assert_eq!(search::titles(client, &query), [name.as_str()], "{name} is searched");
     }
 }
 

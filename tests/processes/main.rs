@@ -9,6 +9,7 @@ mod http;
 mod kills;
 mod large;
 mod locations;
+mod search;
 
 use std::path::PathBuf;
 

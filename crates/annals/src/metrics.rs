@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use api::{Health, Readiness};
+use api::{Health, Readiness, SearchReadiness};
 use log::Log;
 use processor::Progress;
 use prometheus::{IntGauge, Registry};
+use search::{Search, State};
 use views::Views;
 
 /// How the node is.
@@ -13,6 +14,7 @@ pub(crate) struct NodeHealth {
     log: Arc<dyn Log>,
     views: Arc<Views>,
     progress: Arc<Progress>,
+    search: Search,
     gauges: Gauges,
 }
 
@@ -26,6 +28,9 @@ struct Gauges {
     paths: IntGauge,
     hot_log_bytes: IntGauge,
     ready: IntGauge,
+    search_lag: IntGauge,
+    search_documents: IntGauge,
+    search_following: IntGauge,
 }
 
 /// A node that is this far behind the log does not answer for the catalog.
@@ -37,6 +42,7 @@ impl NodeHealth {
         log: Arc<dyn Log>,
         views: Arc<Views>,
         progress: Arc<Progress>,
+        search: Search,
     ) -> Result<Self, prometheus::Error> {
         let gauge = |name: &str, help: &str| {
             let gauge = IntGauge::new(name, help)?;
@@ -68,8 +74,17 @@ impl NodeHealth {
                 "Bytes that a restart reads to bring the sets in memory up to date.",
             )?,
             ready: gauge("annals_ready", "1 if the node answers for the catalog, else 0.")?,
+            search_lag: gauge(
+                "annals_search_lag_records",
+                "Records that are folded and not yet searchable.",
+            )?,
+            search_documents: gauge("annals_search_documents", "Documents in the search index.")?,
+            search_following: gauge(
+                "annals_search_following",
+                "1 if the search index follows the views, 0 while it is built or has failed.",
+            )?,
         };
-        Ok(Self { log, views, progress, gauges })
+        Ok(Self { log, views, progress, search, gauges })
     }
 }
 
@@ -90,6 +105,13 @@ impl Health for NodeHealth {
                 }
             }
         }
+        let searched = self.search.position();
+        let folded = self.views.offset().map_or(0, |(_, offset)| offset + 1);
+        readiness.search = SearchReadiness {
+            state: self.search.state().word(),
+            position: searched,
+            lag: folded.saturating_sub(searched.map_or(0, |position| position.offset + 1)),
+        };
         if self.views.offset().is_none() {
             readiness.why_not.push("nothing is folded yet".into());
         }
@@ -108,6 +130,11 @@ impl Health for NodeHealth {
         gauges.hot_sets.set(signed(stats.index.hot_sets));
         gauges.paths.set(signed(stats.index.paths));
         gauges.hot_log_bytes.set(signed(stats.index.log_bytes));
-        gauges.ready.set(i64::from(self.readiness().why_not.is_empty()));
+        let readiness = self.readiness();
+        gauges.ready.set(i64::from(readiness.why_not.is_empty()));
+        gauges.search_lag.set(signed(readiness.search.lag));
+        gauges.search_documents.set(signed(self.search.documents()));
+        let following = self.search.state() == State::Following;
+        gauges.search_following.set(i64::from(following));
     }
 }

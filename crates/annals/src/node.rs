@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use event::vocabulary::{FoldAdopted, Orphans, PolicySet};
-use event::{Event, LogId, SourceName};
+use event::{Event, LogId, Offset, SourceName};
 use ingest::{Appender, Boot, Draft, Guard, Ingest, system_clock};
 use log::{Budget, EmbeddedLog, EmbeddedOptions, Log};
 use model::kinds::Kinds;
 use processor::{Metrics, Processor};
 use prometheus::Registry;
+use search::{Feed, Search};
 use views::Views;
 
 use crate::config::Config;
@@ -135,7 +136,9 @@ pub(crate) struct Node {
     pub(crate) views: Arc<Views>,
     pub(crate) processor: Arc<Processor>,
     pub(crate) registry: Registry,
+    pub(crate) search: Search,
     following: Option<JoinHandle<Result<(), processor::Error>>>,
+    searching: Option<JoinHandle<()>>,
 }
 
 /// The way into the log, which opens when the views have followed.
@@ -164,7 +167,11 @@ impl Node {
                 .context("if the log is right, build the views anew with `annals replay`")?;
         let processor = Arc::new(processor);
         let following = Some(follow(Arc::clone(&processor))?);
-        Ok(Self { log, views, processor, registry, following })
+        let search = Search::default();
+        let feed = feed(&settings.data, &views, &search, &processor);
+        let thread = std::thread::Builder::new().name("search".into());
+        let searching = Some(thread.spawn(move || feed.run())?);
+        Ok(Self { log, views, processor, registry, search, following, searching })
     }
 
     /// Waits until the views have followed the log, and puts in force what the settings say.
@@ -232,6 +239,7 @@ impl Node {
     /// appended any more.
     pub(crate) fn close(mut self, way_in: Option<&WayIn>) -> Result<()> {
         let folded = way_in.map_or(Ok(()), |way_in| way_in.ingest.catch_up());
+        self.search.stop();
         self.processor.stop();
         let following = self.following.take().map(JoinHandle::join);
         match following {
@@ -239,10 +247,26 @@ impl Node {
             Some(Err(_)) => return Err(anyhow!("the thread that follows the log broke off")),
             None => {}
         }
+        if self.searching.take().map(JoinHandle::join).is_some_and(|joined| joined.is_err()) {
+            tracing::error!("the thread that writes the search index broke off");
+        }
         folded?;
         self.views.sync()?;
         Ok(())
     }
+}
+
+/// What keeps the search index, which waits for the loop that folds.
+fn feed(data: &Path, views: &Arc<Views>, search: &Search, processor: &Processor) -> Feed {
+    let progress = Arc::clone(processor.progress());
+    let follow = move |after: Option<Offset>, at_most: Duration| {
+        let next = after.map_or(0, |after| after + 1);
+        // Nothing follows a loop that has stopped; it is waited for no faster.
+        if progress.wait(next, at_most).is_err() {
+            std::thread::park_timeout(at_most);
+        }
+    };
+    Feed::new(data.join("search"), Arc::clone(views), search.clone(), Box::new(follow))
 }
 
 fn follow(processor: Arc<Processor>) -> Result<JoinHandle<Result<(), processor::Error>>> {

@@ -207,6 +207,7 @@ fn report(outcome: Outcome, log: LogId, applied: impl Fn() -> Option<Offset>) ->
         refusals: refusals.collect(),
         held: outcome.held,
         position: position.map(|offset| Position { log, offset }),
+        searchable: None,
     }
 }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use event::Position;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -47,6 +48,19 @@ pub struct Readiness {
     pub why_not: Vec<String>,
     /// Records of the log that are not folded yet.
     pub lag: u64,
+    /// How search is. Where it is behind or is being built, all else is answered nevertheless.
+    pub search: SearchReadiness,
+}
+
+/// How search is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchReadiness {
+    /// In one word: `following`, `building`, `failed` or `stopped`.
+    pub state: &'static str,
+    /// The position that it answers for.
+    pub position: Option<Position>,
+    /// Records that are folded and not yet searchable.
+    pub lag: u64,
 }
 
 /// The port through which the API learns how the node is.
@@ -63,6 +77,7 @@ pub(crate) async fn welcome() -> &'static str {
     "Annals, the software catalog that remembers.\n\n\
      /api/catalog/entities/by-query?limit=20    entities, as Backstage's catalog API serves them\n\
      /api/catalog/entity-facets?facet=kind      what there is of them\n\
+     /api/search/query?term=WORDS               full text, as Backstage's search API answers\n\
      /api/history/entities/KIND/NAMESPACE/NAME  versions of an entity, with their causes\n\
      /api/connectors                            how sources are\n\
      /readyz, /metrics                          how this node is\n"
@@ -84,14 +99,32 @@ pub(crate) struct Ready {
     position: Option<String>,
     /// Records of the log that are not folded yet.
     lag: u64,
+    search: SearchReady,
+}
+
+/// How search is; where it is behind, all else is answered nevertheless.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SearchReady {
+    /// `following`, `building`, `failed` or `stopped`.
+    state: &'static str,
+    /// What can be searched.
+    #[schema(required = true)]
+    position: Option<String>,
+    /// Records that are folded and can't be searched yet.
+    lag: u64,
 }
 
 /// The node can answer requests.
 pub(crate) async fn readyz(State(api): State<Api>) -> Response {
-    let Readiness { why_not, lag } = api.health().readiness();
+    let Readiness { why_not, lag, search } = api.health().readiness();
     let position = api.views().reader().map(|reader| reader.position().to_string());
     let status = if why_not.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = Ready { ready: why_not.is_empty(), why: why_not, position, lag };
+    let search = SearchReady {
+        state: search.state,
+        position: search.position.map(|position| position.to_string()),
+        lag: search.lag,
+    };
+    let body = Ready { ready: why_not.is_empty(), why: why_not, position, lag, search };
     (status, Json(body)).into_response()
 }
 

@@ -52,6 +52,9 @@ const PACE_BYTES: usize = 4096;
 /// Lines that wait before the sender is made to wait.
 const LINES_WAITING: usize = 512;
 
+/// How long is waited at the most until what was taken is searchable, if that is asked for.
+const SEARCHABLE_WAIT_MAX: Duration = Duration::from_mins(10);
+
 /// The port through which the API changes the catalog.
 pub trait Commands: Send + Sync {
     /// Takes documents as a snapshot of a scope, or as single changes.
@@ -221,6 +224,10 @@ pub struct Report {
     #[serde(serialize_with = "position_text")]
     #[schema(required = true, value_type = Option<String>)]
     pub position: Option<Position>,
+    /// Whether all of it can be searched, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub searchable: Option<bool>,
 }
 
 fn position_text<S: Serializer>(
@@ -250,6 +257,7 @@ pub(crate) const INGEST: &[Param] = &[
         "Whether the documents are all of the scope (what is not among them goes), or changes.",
     ),
     Param::new("allowWithdrawals", Form::Flag, "Withdrawals pass the guard."),
+    Param::new("searchable", Form::Flag, "It is answered once the documents can be searched."),
 ];
 
 /// Takes NDJSON. A line is a document, or one of
@@ -274,6 +282,7 @@ pub(crate) async fn ingest(
         }
     };
     let allow_withdrawals = params.flag("allowWithdrawals")?;
+    let searchable = params.flag("searchable")?;
     let request =
         IngestRequest { scope: scope_name(&scope)?, mode, allow_withdrawals, author: caller.0 };
     let (sender, mut receiver) = mpsc::channel(LINES_WAITING);
@@ -291,8 +300,13 @@ pub(crate) async fn ingest(
     let taken =
         taking.await.map_err(|_| ApiError::internal("the request could not be finished"))??;
     read?;
-    let report = taken?;
+    let mut report = taken?;
     let position = report.position;
+    if let Some(position) = position.filter(|_| searchable) {
+        let search = api.search().clone();
+        let waited = run(move || search.wait(position.offset, SEARCHABLE_WAIT_MAX)).await;
+        report.searchable = Some(waited.unwrap_or(false));
+    }
     let body = Json(report);
     Ok(match position {
         Some(position) => ([position_header(position)], body).into_response(),

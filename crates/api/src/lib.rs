@@ -1,6 +1,6 @@
 //! The HTTP API: thin handlers over the views. A handler parses, calls one method, converts.
 //!
-//! `/api/catalog` answers as Backstage's catalog backend does, errors included; `/api/history`,
+//! `/api/catalog` and `/api/search` answer as Backstage's backends do, errors included; `/api/history`,
 //! `/api/ingest`, `/api/connectors` and `/api/log` are Annals' own. Every answer about the catalog
 //! says in `Annals-Position` which position it saw; a request may ask in `Annals-Min-Position`
 //! for one that is at least so far.
@@ -27,6 +27,7 @@ mod openapi;
 mod params;
 mod position;
 pub mod query;
+mod search_routes;
 mod server;
 mod streamed;
 mod telemetry;
@@ -34,7 +35,7 @@ mod telemetry;
 pub use auth::{Permission, Token, Tokens};
 pub use cors::{Cors, CorsError};
 pub use error::ApiError;
-pub use health::{Health, Readiness};
+pub use health::{Health, Readiness, SearchReadiness};
 pub use ingest::{
     Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report,
 };

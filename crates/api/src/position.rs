@@ -58,6 +58,24 @@ fn wanted(headers: &HeaderMap) -> Result<Option<Position>, ApiError> {
     Ok(Some(position))
 }
 
+/// Waits until search has the position that a request asks for.
+pub(crate) async fn wait_for_search(api: &Api, headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(wanted) = wanted(headers)? else {
+        return Ok(());
+    };
+    wait(api, wanted).await?;
+    let mut searched = api.search().want(wanted.offset);
+    let reached = searched.wait_for(|offset| offset.is_some_and(|offset| offset >= wanted.offset));
+    match tokio::time::timeout(WAIT_MAX, reached).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(ApiError::unavailable("search does not follow the catalog any more")),
+        Err(_) => Err(ApiError::timeout(format!(
+            "position {wanted} was not searchable within {} s",
+            WAIT_MAX.as_secs()
+        ))),
+    }
+}
+
 async fn wait(api: &Api, wanted: Position) -> Result<(), ApiError> {
     let mut folded = api.folded();
     let reached = folded.wait_for(|offset| offset.is_some_and(|offset| offset >= wanted.offset));

@@ -7,3 +7,4 @@ pub use crate::catalog::cursor::Cursor;
 pub use crate::catalog::fields::Fields;
 pub use crate::catalog::filter::parse as parse_filters;
 pub use crate::catalog::predicate::Predicate;
+pub use crate::search_routes::check_parameters as check_search;

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use event::Offset;
 use log::Log;
 use prometheus::Registry;
+use search::Search;
 use tokio::sync::watch;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -24,7 +25,7 @@ use crate::openapi::{Operation, Routes, schemas};
 use crate::telemetry::HttpMetrics;
 use crate::{
     ApiError, auth, catalog, connectors, error, health, history, ingest, log_routes, openapi,
-    telemetry,
+    search_routes, telemetry,
 };
 
 /// The largest body of a request that is not streamed, in bytes: Backstage's limit.
@@ -35,6 +36,7 @@ const BODY_BYTES_MAX: usize = 100 * 1024;
 pub struct Api {
     shared: Arc<Shared>,
     cors: Arc<Cors>,
+    search: Search,
 }
 
 struct Shared {
@@ -74,13 +76,23 @@ impl Api {
             tokens,
             locations: Mutex::default(),
         };
-        Self { shared: Arc::new(shared), cors: Arc::default() }
+        Self { shared: Arc::new(shared), cors: Arc::default(), search: Search::default() }
     }
 
     /// The same, but pages of other sites may ask.
     #[must_use]
     pub fn with_cors(self, cors: Cors) -> Self {
         Self { cors: Arc::new(cors), ..self }
+    }
+
+    /// The same, with what answers searches.
+    #[must_use]
+    pub fn with_search(self, search: Search) -> Self {
+        Self { search, ..self }
+    }
+
+    pub(crate) fn search(&self) -> &Search {
+        &self.search
     }
 
     pub(crate) fn cors(&self) -> &Cors {
@@ -154,11 +166,19 @@ pub(crate) fn routes(api: &Api) -> Routes {
             .layer(from_fn(catalog::conditional))
             .layer(from_fn(|request, next| with_request("/api/catalog", request, next)))
     });
+    let searches = search_routes::routes().within(|routes| {
+        routes
+            .fallback(nothing)
+            .method_not_allowed_fallback(nothing)
+            .layer(from_fn(catalog::conditional))
+            .layer(from_fn(|request, next| with_request("/api/search", request, next)))
+    });
     let own = history::routes().merge(ingest::routes()).merge(connectors::routes());
     let own = own
         .merge(log_routes::routes())
         .within(|routes| routes.layer(from_fn(|request, next| with_request("", request, next))));
-    let guarded = Routes::default().nest("/api/catalog", catalog).nest("/api", own);
+    let guarded = Routes::default().nest("/api/catalog", catalog);
+    let guarded = guarded.nest("/api/search", searches).nest("/api", own);
     let guarded = guarded
         .merge(health::guarded_routes())
         .within(|routes| routes.layer(from_fn_with_state(api.clone(), auth::check)));

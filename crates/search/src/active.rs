@@ -3,15 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use event::{LogId, Offset, Position};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use tantivy::Searcher;
 use tokio::sync::watch;
 
+use crate::Error;
 use crate::query::{self, Answer, Request};
 use crate::schema::Fields;
-use crate::Error;
 
 /// How the index is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) active: RwLock<Option<Arc<Active>>>,
     pub(crate) state: Mutex<State>,
     pub(crate) position: watch::Sender<Option<Offset>>,
+    /// Says that the position or the state is another.
+    pub(crate) changed: Condvar,
     /// The last record that somebody waits for, and one.
     pub(crate) wanted: AtomicU64,
     /// Somebody could not read the index.
@@ -76,6 +79,7 @@ impl Default for Search {
             active: RwLock::default(),
             state: Mutex::new(State::Building { done: 0, of: 0 }),
             position: watch::Sender::new(None),
+            changed: Condvar::new(),
             wanted: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -126,6 +130,40 @@ impl Search {
     #[must_use]
     pub fn state(&self) -> State {
         self.shared.state.lock().clone()
+    }
+
+    /// Waits until a record is searched; says whether it is. It is given up when nobody writes the
+    /// index any more, or after so long.
+    #[must_use]
+    pub fn wait(&self, offset: Offset, at_most: Duration) -> bool {
+        drop(self.want(offset));
+        let deadline = Instant::now() + at_most;
+        let mut state = self.shared.state.lock();
+        loop {
+            if self.position().is_some_and(|position| position.offset >= offset) {
+                return true;
+            }
+            let gives_up = matches!(*state, State::Failed(_) | State::Stopped);
+            if gives_up || self.shared.changed.wait_until(&mut state, deadline).timed_out() {
+                return self.position().is_some_and(|position| position.offset >= offset);
+            }
+        }
+    }
+
+    /// Says how the index is, from now on.
+    pub(crate) fn is(&self, state: State) {
+        *self.shared.state.lock() = state;
+        self.shared.changed.notify_all();
+    }
+
+    /// Answers from an index, from now on.
+    pub(crate) fn answer_from(&self, active: Active) {
+        let offset = active.offset;
+        *self.shared.active.write() = Some(Arc::new(active));
+        self.shared.position.send_replace(Some(offset));
+        // Whoever looked before and is about to wait holds this.
+        drop(self.shared.state.lock());
+        self.shared.changed.notify_all();
     }
 
     /// Says that somebody waits for a record, so that it does not wait for others; gives a channel

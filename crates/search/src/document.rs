@@ -30,12 +30,8 @@ impl Document {
             text if text.is_empty() => "other".to_owned(),
             text => text,
         };
-        let location = format!(
-            "/catalog/{}/{}/{}",
-            encoded(namespace),
-            encoded(kind),
-            encoded(name)
-        );
+        let location =
+            format!("/catalog/{}/{}/{}", encoded(namespace), encoded(kind), encoded(name));
         let mut shown = Map::new();
         let mut put = |key: &str, value: Value| shown.insert(key.to_owned(), value);
         put("kind", kind.into());
@@ -151,8 +147,18 @@ fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'~' | b'*'
-            | b'\'' | b'(' | b')' => out.push(char::from(byte)),
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'_'
+            | b'.'
+            | b'!'
+            | b'~'
+            | b'*'
+            | b'\''
+            | b'('
+            | b')' => out.push(char::from(byte)),
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -163,23 +169,23 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn check(entity: Value, expected: Value) {
-        assert_eq!(Value::Object(Document::of(&entity).unwrap().shown), expected);
+    fn check(entity: &Value, expected: &Value) {
+        assert_eq!(&Value::Object(Document::of(entity).unwrap().shown), expected);
     }
 
     #[test]
     fn a_document_is_what_backstages_collator_makes() {
         check(
-            json!({"kind": "Component", "metadata": {"name": "A_b"}, "spec": {"owner": 0}}),
-            json!({"kind": "Component", "text": "", "type": "other", "owner": "", "title": "A_b",
+            &json!({"kind": "Component", "metadata": {"name": "A_b"}, "spec": {"owner": 0}}),
+            &json!({"kind": "Component", "text": "", "type": "other", "owner": "", "title": "A_b",
                 "location": "/catalog/default/component/a_b", "lifecycle": "",
                 "namespace": "default", "componentType": "other"}),
         );
         check(
-            json!({"kind": "User", "metadata": {"name": "u", "title": "T", "namespace": "n",
+            &json!({"kind": "User", "metadata": {"name": "u", "title": "T", "namespace": "n",
                 "description": "D"}, "spec": {"type": 7, "owner": ["a", "b"],
                 "profile": {"displayName": "U", "email": "u@example.com"}}}),
-            json!({"kind": "User", "text": "D : U : u@example.com", "type": "7",
+            &json!({"kind": "User", "text": "D : U : u@example.com", "type": "7",
                 "owner": ["a", "b"], "title": "T", "location": "/catalog/n/user/u",
                 "lifecycle": "", "namespace": "n", "componentType": "7"}),
         );

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,10 +14,10 @@ use serde_json::Value;
 use tantivy::Term;
 use views::{Reader, Views};
 
+use crate::Error;
 use crate::active::{Active, Search, State};
 use crate::document::Document;
 use crate::folder::{self, Opened};
-use crate::Error;
 
 /// A commit comes at the latest after so many documents, or so long after the first of them.
 const COMMIT_DOCUMENTS: usize = 10_000;
@@ -30,6 +31,9 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// How often files are looked at that somebody could not read, at the most.
+const LOOK_AT_FILES: Duration = Duration::from_secs(30);
 
 /// How many entities are read at once.
 const AT_ONCE: usize = 256;
@@ -74,13 +78,13 @@ impl Feed {
                 Err(error) => {
                     let source = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::error!(%error, source, "search stopped following; it begins anew");
-                    *self.search.shared.state.lock() = State::Failed(error.to_string());
+                    self.search.is(State::Failed(error.to_string()));
                     fresh = true;
                     self.pause(AGAIN);
                 }
             }
         }
-        *self.search.shared.state.lock() = State::Stopped;
+        self.search.is(State::Stopped);
     }
 
     fn stopping(&self) -> bool {
@@ -96,15 +100,15 @@ impl Feed {
 
     /// Opens an index, or builds one, and follows until it is told to stop.
     fn attempt(&self, fresh: bool) -> Result<(), Error> {
-        std::fs::create_dir_all(&self.root)
-            .map_err(|source| Error::Io { path: self.root.clone(), step: "be made", source })?;
+        std::fs::create_dir_all(&self.root).map_err(|source| Error::Io {
+            path: self.root.clone(),
+            step: "be made",
+            source,
+        })?;
         let Some(reader) = self.first_reader() else { return Ok(()) };
         let position = reader.position();
-        let opened = if fresh {
-            None
-        } else {
-            folder::open(&self.root, position.log, position.offset)
-        };
+        let opened =
+            if fresh { None } else { folder::open(&self.root, position.log, position.offset) };
         let mut writing = match opened {
             Some((index, payload)) => {
                 let (log, fed) = (position.log, payload.offset);
@@ -119,21 +123,35 @@ impl Feed {
         };
         drop(reader);
         folder::remove_others(&self.root, writing.index.number);
-        *self.search.shared.state.lock() = State::Following;
+        self.search.is(State::Following);
+        let mut looked = None;
         loop {
-            if self.search.shared.damaged.swap(false, Ordering::Relaxed) {
+            if self.is_damaged(&writing, &mut looked) {
                 match self.views.reader().map(|reader| self.build(&reader)).transpose()?.flatten() {
                     Some(built) => writing = built,
                     None => return Ok(()),
                 }
                 folder::remove_others(&self.root, writing.index.number);
-                *self.search.shared.state.lock() = State::Following;
+                self.search.is(State::Following);
             }
             if self.stopping() {
                 return self.commit(&mut writing);
             }
             self.follow_on(&mut writing)?;
         }
+    }
+
+    /// Whether files are not what was written, where somebody could not read the index. That alone
+    /// proves nothing, and looking costs reading them, so it is done now and then.
+    fn is_damaged(&self, writing: &Writing, looked: &mut Option<Instant>) -> bool {
+        let soon = looked.is_some_and(|looked| looked.elapsed() < LOOK_AT_FILES);
+        if soon || !self.search.shared.damaged.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        *looked = Some(Instant::now());
+        let index = writing.index.reader.searcher();
+        let files = catch_unwind(AssertUnwindSafe(|| index.index().validate_checksum()));
+        !matches!(files, Ok(Ok(damaged)) if damaged.is_empty())
     }
 
     /// What the views hold, once they hold anything.
@@ -158,7 +176,7 @@ impl Feed {
         let mut writing = Writing { index, log, fed, documents: 0, first: None };
         for (number, ids) in entities.chunks(AT_ONCE).enumerate() {
             let done = (number * AT_ONCE) as u64;
-            *self.search.shared.state.lock() = State::Building { done, of };
+            self.search.is(State::Building { done, of });
             if self.stopping() {
                 return Ok(None);
             }
@@ -186,9 +204,9 @@ impl Feed {
             (self.follow)(Some(writing.fed), LOOK);
             return Ok(());
         };
-        let hurry = wanted > shown && writing.fed < wanted.saturating_add(COMMIT_DOCUMENTS as u64);
+        let awaited = wanted > shown && writing.fed + 1 >= wanted;
         let late = first.elapsed() >= COMMIT_LATEST || writing.documents >= COMMIT_DOCUMENTS;
-        if late || (hurry && writing.fed + 1 >= wanted) {
+        if late || awaited {
             return self.commit(writing);
         }
         if !came {
@@ -216,8 +234,7 @@ impl Feed {
             log: writing.log,
             offset: writing.fed,
         };
-        *self.search.shared.active.write() = Some(Arc::new(active));
-        self.search.shared.position.send_replace(Some(writing.fed));
+        self.search.answer_from(active);
     }
 }
 
@@ -254,7 +271,7 @@ impl Writing {
                 let id = Term::from_field_u64(fields.id, u64::from(id.0));
                 self.index.writer.delete_term(id);
             }
-            let Some(version) = version.filter(|version| version.live) else { continue };
+            let Some(version) = version.filter(|version| version.is_listed()) else { continue };
             let entity: Value = serde_json::from_slice(&version.document).unwrap_or_default();
             if let Some(document) = Document::of(&entity) {
                 let document = fields.document(*id, &document);

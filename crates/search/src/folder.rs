@@ -40,8 +40,11 @@ impl Opened {
     pub(crate) fn create(root: &Path) -> Result<Self, Error> {
         let number = numbers(root)?.last().map_or(1, |last| last + 1);
         let path = root.join(number.to_string());
-        std::fs::create_dir_all(&path)
-            .map_err(|source| Error::Io { path: path.clone(), step: "be made", source })?;
+        std::fs::create_dir_all(&path).map_err(|source| Error::Io {
+            path: path.clone(),
+            step: "be made",
+            source,
+        })?;
         let (schema, fields) = Fields::new();
         let index = Index::create_in_dir(&path, schema);
         Self::of(&path, number, fields, index)

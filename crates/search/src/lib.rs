@@ -26,7 +26,10 @@ mod text;
 pub use active::{Search, State};
 pub use error::Error;
 pub use feed::{Feed, Follow};
-pub use query::{Answer, Filter, Highlight, Hit, PRE_TAG, POST_TAG, Request};
+pub use query::{Answer, Filter, Highlight, Hit, POST_TAG, PRE_TAG, Request};
 
 /// The one type of documents that there is, as Backstage calls it.
 pub const TYPE: &str = "software-catalog";
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ pub(crate) fn search(
     };
     let look = Look { searcher, fields, request, term: &term, words };
     let mut found = match look.find(Reach::Strict) {
-        // A phrase of which too many words begin so.
+        // A phrase of which too many words begin so, or that is no regular expression.
         Err(tantivy::TantivyError::InvalidArgument(_)) => look.find(Reach::Loose)?,
         found => found?,
     };
@@ -213,32 +213,35 @@ impl Look<'_> {
         match (&word.lexemes[..], reach) {
             ([(_, lexeme)], Reach::Strict | Reach::Loose) => begins(body, lexeme),
             (lexemes, Reach::Strict) => {
-                let parts = lexemes.iter().map(|(at, lexeme)| (*at, format!("{}.*", plain(lexeme))));
+                let parts =
+                    lexemes.iter().map(|(at, lexeme)| (*at, format!("{}.*", plain(lexeme))));
                 let phrase = RegexPhraseQuery::new_with_offset(self.fields.body, parts.collect());
                 Box::new(phrase)
             }
             (lexemes, _) => {
-                let each = lexemes.iter().map(|(_, lexeme)| self.lexeme(lexeme, reach, number));
-                let each = each.map(|query| (Occur::Must, query));
+                // The first is the whole, where there are several.
+                let whole = usize::from(lexemes.len() > 1 && reach != Reach::Loose);
+                let each = lexemes.iter().zip(&word.typed).skip(whole);
+                let each = each.map(|((_, lexeme), typed)| {
+                    (Occur::Must, self.lexeme(lexeme, typed, reach, number))
+                });
                 Box::new(BooleanQuery::new(each.collect()))
             }
         }
     }
 
     /// A part of a word, wherever it stands.
-    fn lexeme(&self, lexeme: &str, reach: Reach, number: usize) -> Box<dyn Query> {
+    fn lexeme(&self, lexeme: &str, typed: &str, reach: Reach, number: usize) -> Box<dyn Query> {
         let Fields { body, body_begins, more, more_begins, .. } = *self.fields;
         let mut any = vec![begins((body, body_begins), lexeme)];
         if reach != Reach::Loose {
             any.push(begins((more, more_begins), lexeme));
         }
-        let chars = lexeme.chars().count();
+        let chars = typed.chars().count();
         if reach == Reach::Misspelled && chars >= ONE_OFF_CHARS && number < MISSPELLED_MAX {
             let distance = if chars >= TWO_OFF_CHARS { 2 } else { 1 };
-            for field in [body, more] {
-                let term = IndexTerm::from_field_text(field, lexeme);
-                any.push(Box::new(FuzzyTermQuery::new(term, distance, true)));
-            }
+            let term = IndexTerm::from_field_text(self.fields.typed, typed);
+            any.push(Box::new(FuzzyTermQuery::new(term, distance, true)));
         }
         Box::new(BooleanQuery::union(any))
     }

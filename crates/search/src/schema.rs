@@ -11,7 +11,7 @@ use tantivy::schema::{
 use tantivy::tokenizer::{PreTokenizedString, Token};
 
 use crate::document::Document;
-use crate::text::lexemes;
+use crate::text::{lexemes, typed};
 
 /// The version of what is said here and in `text` and `document`. An index of another one is built
 /// anew.
@@ -45,6 +45,8 @@ pub(crate) struct Fields {
     /// Lexemes of what is looked through besides, and how they begin.
     pub(crate) more: Field,
     pub(crate) more_begins: Field,
+    /// Words as they are written, for those who mistype them.
+    pub(crate) typed: Field,
     /// Name, title and reference as they are, written small.
     pub(crate) exact: Field,
     /// What can be filtered by.
@@ -67,7 +69,7 @@ impl Fields {
         let mut basic = |name: &str| text(name, IndexRecordOption::Basic);
         let (body_begins, name, name_begins) =
             (basic("body_begins"), basic("name"), basic("name_begins"));
-        let (more, more_begins) = (basic("more"), basic("more_begins"));
+        let (more, more_begins, typed) = (basic("more"), basic("more_begins"), basic("typed"));
         let (exact, value) = (basic("exact"), basic("value"));
         let id = schema.add_u64_field("id", INDEXED | FAST);
         let shown = schema.add_bytes_field("shown", tantivy::schema::STORED);
@@ -79,6 +81,7 @@ impl Fields {
             name_begins,
             more,
             more_begins,
+            typed,
             exact,
             value,
             shown,
@@ -105,6 +108,8 @@ impl Fields {
         }
         add(&mut out, self.more_begins, beginnings(&more));
         add(&mut out, self.more, set(more));
+        let texts = [document.title(), document.text(), &document.name];
+        add(&mut out, self.typed, texts.iter().flat_map(|text| typed(text)).collect());
         let exact = [document.title(), &document.name, &document.reference];
         add(&mut out, self.exact, exact.iter().map(|text| single_spaced(text)).collect());
         let mut values = BTreeSet::new();
@@ -122,14 +127,22 @@ fn shown(document: &Document) -> Vec<u8> {
 }
 
 /// The lexemes of Backstage's document with their places: of the title, then of the text, then of
-/// all else, each of these a step apart from the one before.
+/// all else. The first two are put in front as PostgreSQL puts vectors together, whose last place
+/// is that of their last lexeme; the others are a step apart from each other.
 fn body(document: &Document) -> Vec<(usize, String)> {
     let mut body = Vec::new();
-    let mut add = |place: usize, lexeme: String| body.push((place.min(PLACE_MAX), lexeme));
-    let mut place = lexemes(document.title(), 0, &mut add);
-    place = lexemes(document.text(), place, &mut add);
+    let mut last = 0;
+    for text in [document.title(), document.text()] {
+        let before = last;
+        lexemes(text, before, |place, lexeme| {
+            last = place;
+            body.push((place.min(PLACE_MAX), lexeme));
+        });
+    }
+    let mut place = last;
     for text in document.others() {
-        place = lexemes(text, place, &mut add) + 1;
+        let add = |place: usize, lexeme| body.push((place.min(PLACE_MAX), lexeme));
+        place = lexemes(text, place, add) + 1;
     }
     body
 }
@@ -174,7 +187,7 @@ pub(crate) fn terms_of(value: &Value, path: &mut String, terms: &mut BTreeSet<St
     let length = path.len();
     match value {
         Value::Array(items) => {
-            path.push_str("\u{1}");
+            path.push('\u{1}');
             items.iter().for_each(|item| terms_of(item, path, terms));
         }
         Value::Object(object) => {

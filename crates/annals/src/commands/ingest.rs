@@ -26,6 +26,9 @@ use crate::report;
 const TARGETS_MAX: Duration = Duration::from_secs(10);
 const TARGETS_EVERY: Duration = Duration::from_millis(50);
 
+/// How long is waited at the most until what was taken is searchable.
+const SEARCHABLE_WAIT_MAX: Duration = Duration::from_mins(10);
+
 /// How many documents wait between reading files and handing them in.
 const WAITING: usize = 256;
 
@@ -59,8 +62,8 @@ fn line_of(pointer: &str) -> Option<usize> {
 /// Sends documents as NDJSON, as they are read.
 fn to_server(url: &str, scope: &ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Value> {
     let server = Server::new(url)?;
-    let withdraw = if args.allow_withdrawals { "?allowWithdrawals=true" } else { "" };
-    let path = format!("/api/ingest/{}{withdraw}", path_encoded(scope.as_str()));
+    let withdraw = if args.allow_withdrawals { "&allowWithdrawals=true" } else { "" };
+    let path = format!("/api/ingest/{}?searchable=true{withdraw}", path_encoded(scope.as_str()));
     // Who may not ask which kinds are known there names files of their own kinds.
     let known = server.get("/api/connectors").unwrap_or_default();
     let known = known["apiVersions"].as_array().into_iter().flatten();
@@ -89,6 +92,7 @@ fn to_server(url: &str, scope: &ScopeName, args: &Ingest, bar: &ProgressBar) -> 
         let answer = answer?;
         read?;
         wait_for_targets(&server);
+        wait_for_search(&server);
         Ok(answer)
     })
 }
@@ -111,6 +115,20 @@ fn wait_for_targets(server: &Server) {
     }
 }
 
+/// Waits until all that is folded can be searched: what locations led to came later than the
+/// answer. How search is may be asked by everybody.
+fn wait_for_search(server: &Server) {
+    let end = Instant::now() + TARGETS_MAX;
+    while Instant::now() < end {
+        let ready = server.get("/readyz").unwrap_or_default();
+        let search = &ready["search"];
+        if search["lag"] == 0 || search["state"] != "following" {
+            return;
+        }
+        std::thread::sleep(TARGETS_EVERY);
+    }
+}
+
 /// Hands documents in to a data folder on which no server runs.
 fn to_folder(data: &Path, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Value> {
     let settings = Settings::new(None, Some(data))?;
@@ -120,6 +138,10 @@ fn to_folder(data: &Path, scope: ScopeName, args: &Ingest, bar: &ProgressBar) ->
         .as_ref()
         .map_err(|error| anyhow!("{error:#}"))
         .and_then(|way_in| take(way_in, scope, args, bar));
+    if let Ok(Some(position)) = taken.as_ref().map(|report| report.position) {
+        // Where the index can't be written that is logged, and it is built when it can.
+        let _ = node.search.wait(position.offset, SEARCHABLE_WAIT_MAX);
+    }
     let closed = node.close(way_in.as_ref().ok());
     let report = taken?;
     closed?;

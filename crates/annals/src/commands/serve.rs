@@ -158,6 +158,7 @@ fn api(node: &Node, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
         Arc::clone(&node.log),
         Arc::clone(&node.views),
         Arc::clone(node.processor.progress()),
+        node.search.clone(),
     )?;
     let api = Api::new(
         Arc::clone(&node.views),
@@ -169,7 +170,7 @@ fn api(node: &Node, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
         HttpMetrics::new(&node.registry)?,
         config.tokens()?,
     );
-    Ok(api.with_cors(config.cors()?))
+    Ok(api.with_search(node.search.clone()).with_cors(config.cors()?))
 }
 
 /// Ends when the process is told to stop.

@@ -180,20 +180,16 @@ fn best(parts: &[Part<'_>], runs: &[Vec<Run>]) -> Option<(usize, usize)> {
 
 /// The shortest stretch of parts, from a place on, in which every word is found, and the place from
 /// which the next one is looked for.
-fn cover(
-    parts: &[Part<'_>],
-    runs: &[Vec<Run>],
-    mut from: usize,
-) -> Option<(usize, usize, usize)> {
+fn cover(parts: &[Part<'_>], runs: &[Vec<Run>], mut from: usize) -> Option<(usize, usize, usize)> {
     if runs.is_empty() {
         return None;
     }
     loop {
         let ends = runs.iter().map(|runs| runs.iter().map(|run| run.end).find(|end| *end >= from));
         let last = ends.collect::<Option<Vec<usize>>>()?.into_iter().max()?;
-        let starts = runs.iter().filter_map(|runs| {
-            runs.iter().rev().map(|run| run.start).find(|start| *start <= last)
-        });
+        let starts = runs
+            .iter()
+            .filter_map(|runs| runs.iter().rev().map(|run| run.start).find(|start| *start <= last));
         let first = starts.min()?.max(from);
         let begin = parts.iter().position(|part| part.found.is_some_and(|at| at >= first));
         let end = parts.iter().rposition(|part| part.found.is_some_and(|at| at <= last));

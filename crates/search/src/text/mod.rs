@@ -8,7 +8,7 @@ mod parser;
 mod term;
 
 pub(crate) use headline::{Tags, headline};
-pub(crate) use lexeme::lexemes;
+pub(crate) use lexeme::{lexemes, typed};
 pub(crate) use term::{Looked, Term, Word};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What somebody looks for.
 
-use super::lexeme::lexemes;
+use super::lexeme::{lexemes, typed};
 
 /// The characters that Backstage takes out of a term: they are operators of PostgreSQL's.
 const LEFT_OUT: [char; 10] = ['\0', '(', ')', '|', '&', ':', '*', '!', '<', '\u{feff}'];
@@ -30,11 +30,13 @@ pub(crate) enum Looked {
 pub(crate) struct Word {
     /// Each with its distance from the first.
     pub(crate) lexemes: Vec<(usize, String)>,
+    /// The same as they were typed: with their endings.
+    pub(crate) typed: Vec<String>,
 }
 
 impl Term {
     pub(crate) fn new(term: &str) -> Self {
-        let mut typed = 0;
+        let mut parts = 0;
         let mut words = Vec::new();
         let mut whole = String::new();
         for part in term.split(is_js_space) {
@@ -43,21 +45,22 @@ impl Term {
             if part.is_empty() {
                 continue;
             }
-            typed += 1;
+            parts += 1;
             if !whole.is_empty() {
                 whole.push(' ');
             }
             whole.push_str(&part.to_lowercase());
             let mut word = Vec::new();
             // Backstage puts it in quotation marks, which matter in few places.
-            lexemes(&format!("\"{}\"", shown(part)), 0, |place, lexeme| word.push((place, lexeme)));
+            let quoted = format!("\"{}\"", shown(part));
+            lexemes(&quoted, 0, |place, lexeme| word.push((place, lexeme)));
             let first = word.first().map_or(0, |(place, _)| *place);
             word.iter_mut().for_each(|(place, _)| *place -= first);
             if !word.is_empty() {
-                words.push(Word { lexemes: word });
+                words.push(Word { lexemes: word, typed: typed(&quoted) });
             }
         }
-        let looked = match (typed, words.is_empty()) {
+        let looked = match (parts, words.is_empty()) {
             (0, _) => Looked::Everything,
             (_, true) => Looked::Nothing,
             _ => Looked::Words(words),
