@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
+mod as_of;
 mod command_line;
 mod corpus;
 mod files;

@@ -148,6 +148,12 @@ impl Client {
         Self { agent: config.into(), url: url.to_owned() }
     }
 
+    /// Where the server is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Gets a path; an error when the server is not there.
     pub fn try_get(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, ureq::Error> {
         let mut request = self.agent.get(format!("{}{path}", self.url));

@@ -13,7 +13,7 @@ use crate::auth::Caller;
 use crate::catalog::body::Body;
 use crate::openapi::{Operation, Routes};
 use crate::params::{Form, Param, Params};
-use crate::position::{At, position_header};
+use crate::position::{Now, position_header};
 use crate::{Api, ApiError};
 
 /// The routes of this file.
@@ -125,7 +125,7 @@ pub(crate) struct Quarantined {
 }
 
 /// Sources, with how they are, and scopes that hold something back.
-pub(crate) async fn list(at: At, State(api): State<Api>) -> Result<Response, ApiError> {
+pub(crate) async fn list(at: Now, State(api): State<Api>) -> Result<Response, ApiError> {
     let reader = &at.0;
     let sources = reader.sources()?.into_iter().map(|(name, source)| SourceShown {
         source: name.to_string(),
@@ -219,7 +219,7 @@ pub(crate) struct Fault {
 pub(crate) const REFUSALS: &[Param] = &[Param::new("scope", Form::Text, "Only of this scope.")];
 
 /// What was refused and stands refused, by scope.
-pub(crate) async fn refusals(at: At, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(crate) async fn refusals(at: Now, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let params = Params::parse(query.as_deref(), REFUSALS)?;
     let scope = params.one("scope")?.map(scope_name).transpose()?;
     let reader = &at.0;
@@ -263,7 +263,7 @@ pub(crate) struct Approved {
 
 /// Lets the withdrawal pass that a scope holds back, or one of at most so many entities.
 pub(crate) async fn approve(
-    at: At,
+    at: Now,
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     request: Request,

@@ -13,7 +13,7 @@ use views::Reader;
 use crate::ApiError;
 use crate::openapi::{Operation, Routes};
 use crate::params::{Form, Param, Params, Path};
-use crate::position::At;
+use crate::position::{AS_OF, At};
 
 /// The routes of this file.
 pub(crate) fn routes() -> Routes {
@@ -85,6 +85,7 @@ pub(crate) struct CauseShown {
 
 /// Parameters of `GET /api/history/entities/…`.
 pub(crate) const VERSIONS: &[Param] = &[
+    AS_OF,
     Param::new("limit", Form::Number, "At most so many: 1 to 1000; 50, unless told otherwise."),
     Param::new("cursor", Form::Text, "Where a page goes on."),
 ];

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::openapi::{Operation, Routes};
 use crate::params::{Form, Param, Params};
-use crate::position::At;
+use crate::position::Now;
 use crate::streamed::{self, Parts};
 use crate::{Api, ApiError};
 
@@ -58,7 +58,7 @@ pub(crate) struct LogShown {
 }
 
 /// How many records there are, and where the log ends.
-pub(crate) async fn stat(at: At, State(api): State<Api>) -> Result<Response, ApiError> {
+pub(crate) async fn stat(at: Now, State(api): State<Api>) -> Result<Response, ApiError> {
     let end = api.log().end().map_err(|error| unreadable(&error))?;
     let log = at.0.position().log;
     let last = end.checked_sub(1).map(|offset| Position { log, offset }.to_string());

@@ -10,7 +10,10 @@ use uuid::Uuid;
 use crate::Error;
 use crate::applied::Applied;
 use crate::index::{SetKey, cold_form, read_hot_log_row, read_hot_row, read_life_row};
-use crate::keys::{KeyReader, Table, read_edge_key, read_refusal_key, read_wanted_key};
+use crate::keys::{
+    KeyReader, Table, read_edge_key, read_location_log_key, read_refusal_key, read_wanted_key,
+    read_wanted_log_key,
+};
 
 /// How many bytes of a cold set's name stand before the form of its value: what it is, a path.
 const BEFORE_FORM: usize = 5;
@@ -81,7 +84,9 @@ fn fold_key(table: Table, bytes: &[u8]) -> Option<Key> {
         | Table::HotLog
         | Table::TermLog
         | Table::LifeLog
-        | Table::Changes => return None,
+        | Table::Changes
+        | Table::LocationLog
+        | Table::WantedLog => return None,
     })
 }
 
@@ -130,6 +135,15 @@ fn own_row(table: Table, bytes: &[u8], row: &[u8]) -> Option<()> {
         }
         Table::HotLog => read_hot_log_row(bytes, row).map(|_| ()),
         Table::Changes => crate::changes::read(bytes, row).map(|_| ()),
+        Table::LocationLog => {
+            let (_, id) = read_location_log_key(bytes)?;
+            let row = (!row.is_empty()).then(|| Bytes::copy_from_slice(row));
+            Change::read(Key::Location(id), row.as_ref()).ok().map(|_| ())
+        }
+        Table::WantedLog => {
+            read_wanted_log_key(bytes)?;
+            matches!(row, [0 | 1]).then_some(())
+        }
         Table::TermLog => {
             key.u32()?;
             key.newest()?;

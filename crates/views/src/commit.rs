@@ -5,7 +5,9 @@ use fold::{Change, Version};
 
 use crate::applied::Applied;
 use crate::changes::CatalogChange;
-use crate::keys::{KeyBytes, Table, aspect_history_key, history_key, key_of};
+use crate::keys::{
+    KeyBytes, Table, aspect_history_key, history_key, key_of, location_log_key, wanted_log_key,
+};
 use crate::pending::Rows;
 use crate::views::Writer;
 use crate::{Error, Views, changes};
@@ -44,12 +46,31 @@ impl<'a> Commit<'a> {
                     self.rows.put(Table::AspectHistory, key, row);
                 }
             }
+            (Change::Location(id, before_row), _) => {
+                let key = location_log_key(offset, *id);
+                let row = before_row.as_ref().and_then(|_| before.row());
+                self.rows.put(Table::LocationLog, key, row.unwrap_or_default());
+            }
+            (Change::Wanted((target, wanter), _), _) => {
+                // The fold says what is wanted without reading what was.
+                let was = self.is_there(table, &key);
+                let log = wanted_log_key(target, offset, wanter);
+                self.rows.put(Table::WantedLog, log, [u8::from(was)]);
+            }
             _ => {}
         }
         match row {
             Some(row) => self.rows.put(table, key, row),
             None => self.rows.delete(table, key),
         }
+    }
+
+    /// Whether a small row is there now, this batch's own word included. What can't be read is not;
+    /// the batch fails then when it is written.
+    fn is_there(&self, table: Table, key: &KeyBytes) -> bool {
+        self.rows
+            .is_there(key)
+            .unwrap_or_else(|| matches!(self.views.store().get(table, key), Ok(Some(_))))
     }
 
     /// Keeps a version that another one takes the place of. Two of one record are one version.

@@ -158,6 +158,11 @@ tables! {
 
     /// offset ‖ step → what a batch changed, for those who follow
     Changes = 88 in History;
+
+    /// !offset ‖ id → what a location was before; nothing where it was not there
+    LocationLog = 89 in History;
+    /// text(target) ‖ !offset ‖ wanter → 1 where it was wanted before, else 0
+    WantedLog = 90 in History;
 }
 
 /// A key that is being written.
@@ -438,22 +443,46 @@ const WANTER_ENTITY: u8 = 0;
 const WANTER_LOCATION: u8 = 1;
 
 fn wanted_key(target: &str, wanter: &Wanter) -> KeyBytes {
-    let key = KeyBytes::new(Table::Wanted).text(target);
+    with_wanter(KeyBytes::new(Table::Wanted).text(target), wanter)
+}
+
+fn with_wanter(key: KeyBytes, wanter: &Wanter) -> KeyBytes {
     match wanter {
         Wanter::Entity(id) => key.u8(WANTER_ENTITY).entity(*id),
         Wanter::Location(id) => key.u8(WANTER_LOCATION).raw(id.as_bytes()),
     }
 }
 
+fn read_wanter(reader: &mut KeyReader<'_>) -> Option<Wanter> {
+    match reader.u8()? {
+        WANTER_ENTITY => Some(Wanter::Entity(reader.entity()?)),
+        WANTER_LOCATION => Some(Wanter::Location(Uuid::from_slice(reader.rest()).ok()?)),
+        _ => None,
+    }
+}
+
+pub(crate) fn wanted_log_key(target: &str, offset: Offset, wanter: &Wanter) -> KeyBytes {
+    with_wanter(KeyBytes::new(Table::WantedLog).text(target).newest(offset), wanter)
+}
+
+pub(crate) fn read_wanted_log_key(key: &[u8]) -> Option<(Offset, Wanter)> {
+    let mut reader = KeyReader::new(Table::WantedLog, key)?;
+    reader.text()?;
+    Some((reader.newest()?, read_wanter(&mut reader)?))
+}
+
+pub(crate) fn location_log_key(offset: Offset, id: Uuid) -> KeyBytes {
+    KeyBytes::new(Table::LocationLog).newest(offset).raw(id.as_bytes())
+}
+
+pub(crate) fn read_location_log_key(key: &[u8]) -> Option<(Offset, Uuid)> {
+    let mut reader = KeyReader::new(Table::LocationLog, key)?;
+    Some((reader.newest()?, Uuid::from_slice(reader.rest()).ok()?))
+}
+
 pub(crate) fn read_wanted_key(key: &[u8]) -> Option<(String, Wanter)> {
     let mut reader = KeyReader::new(Table::Wanted, key)?;
-    let target = reader.text()?;
-    let wanter = match reader.u8()? {
-        WANTER_ENTITY => Wanter::Entity(reader.entity()?),
-        WANTER_LOCATION => Wanter::Location(Uuid::from_slice(reader.rest()).ok()?),
-        _ => return None,
-    };
-    Some((target, wanter))
+    Some((reader.text()?, read_wanter(&mut reader)?))
 }
 
 pub(crate) fn edge_key(target: EntityId, relation: RelationId, holder: EntityId) -> KeyBytes {

@@ -1,14 +1,16 @@
 //! Registered locations, and who wants a target.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use event::vocabulary::ScopeName;
 use fold::{Change, EntityId, Key, Location, Wanter};
 use model::reference::EntityRef;
 use uuid::Uuid;
 
-use crate::keys::{KeyBytes, KeyReader, Table, read_wanted_key};
+use crate::keys::{
+    KeyBytes, KeyReader, Table, read_location_log_key, read_wanted_key, read_wanted_log_key,
+};
 use crate::{Error, Reader};
 
 /// A registered location.
@@ -26,6 +28,9 @@ impl Reader {
     /// # Errors
     /// When it can't be read.
     pub fn location(&self, id: Uuid) -> Result<Option<LocationRow>, Error> {
+        if self.at.is_some() {
+            return Ok(self.locations()?.into_iter().find(|row| row.id == id));
+        }
         match self.row(&Key::Location(id))? {
             Change::Location(_, Some(location)) => Ok(Some(LocationRow { id, location })),
             _ => Ok(None),
@@ -38,18 +43,31 @@ impl Reader {
     /// When they can't be read.
     pub fn locations(&self) -> Result<Vec<LocationRow>, Error> {
         let damaged = || Error::Damaged { table: "Location" };
-        let mut found = Vec::new();
+        let mut found = BTreeMap::new();
         let rows = self.snapshot().prefix(Table::Location, &KeyBytes::new(Table::Location));
         rows.each(|key, row| {
             let key = KeyReader::new(Table::Location, key).ok_or_else(damaged)?;
             let id = Uuid::from_slice(key.rest()).map_err(|_| damaged())?;
-            let row = Change::read(Key::Location(id), Some(&Bytes::copy_from_slice(row)))?;
-            if let Change::Location(_, Some(location)) = row {
-                found.push(LocationRow { id, location });
-            }
+            found.extend(read_location(id, row)?.map(|location| (id, location)));
             Ok(true)
         })?;
-        Ok(found)
+        if let Some(at) = self.at {
+            let log = KeyBytes::new(Table::LocationLog);
+            self.snapshot().prefix(Table::LocationLog, &log).each(|key, before| {
+                let damaged = || Error::Damaged { table: "LocationLog" };
+                let (offset, id) = read_location_log_key(key).ok_or_else(damaged)?;
+                if offset <= at {
+                    return Ok(false);
+                }
+                // Newest first: the oldest change since then has the last word.
+                match (!before.is_empty()).then(|| read_location(id, before)).transpose()? {
+                    Some(Some(location)) => found.insert(id, location),
+                    _ => found.remove(&id),
+                };
+                Ok(true)
+            })?;
+        }
+        Ok(found.into_iter().map(|(id, location)| LocationRow { id, location }).collect())
     }
 
     /// The entities that want a target read, as `type:target`; in no order that means anything.
@@ -58,37 +76,33 @@ impl Reader {
     /// When they can't be read.
     pub fn wanters(&self, target: &str) -> Result<Vec<EntityId>, Error> {
         let prefix = KeyBytes::new(Table::Wanted).text(target);
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         self.snapshot().prefix(Table::Wanted, &prefix).each(|key, _| {
             let wanter = read_wanted_key(key).ok_or(Error::Damaged { table: "Wanted" })?;
             if let (_, Wanter::Entity(id)) = wanter {
-                found.push(id);
+                found.insert(id);
             }
             Ok(true)
         })?;
-        Ok(found)
-    }
-
-    /// The first entity that a scope speaks of, if it speaks of any.
-    ///
-    /// # Errors
-    /// When it can't be read.
-    pub fn first_claim(&self, scope: &ScopeName) -> Result<Option<EntityRef>, Error> {
-        let Some(scope) = self.scope(scope)? else { return Ok(None) };
-        let prefix = KeyBytes::new(Table::Claim).scope(scope.id);
-        let mut first = None;
-        self.snapshot().prefix(Table::Claim, &prefix).each(|key, _| {
-            let id = KeyReader::new(Table::Claim, key).and_then(|mut key| {
-                key.scope()?;
-                key.entity()
-            });
-            first = Some(id.ok_or(Error::Damaged { table: "Claim" })?);
-            Ok(false)
-        })?;
-        match first {
-            Some(id) => self.reference(id),
-            None => Ok(None),
+        if let Some(at) = self.at {
+            let prefix = KeyBytes::new(Table::WantedLog).text(target);
+            self.snapshot().prefix(Table::WantedLog, &prefix).each(|key, was| {
+                let damaged = || Error::Damaged { table: "WantedLog" };
+                let (offset, wanter) = read_wanted_log_key(key).ok_or_else(damaged)?;
+                if offset <= at {
+                    return Ok(false);
+                }
+                if let Wanter::Entity(id) = wanter {
+                    if was == [1] {
+                        found.insert(id)
+                    } else {
+                        found.remove(&id)
+                    };
+                }
+                Ok(true)
+            })?;
         }
+        Ok(found.into_iter().collect())
     }
 
     /// The numbers of references, in their order.
@@ -106,5 +120,12 @@ impl Reader {
             _ => Ok(None),
         };
         references.iter().zip(rows).map(read).collect()
+    }
+}
+
+fn read_location(id: Uuid, row: &[u8]) -> Result<Option<Arc<Location>>, Error> {
+    match Change::read(Key::Location(id), Some(&Bytes::copy_from_slice(row)))? {
+        Change::Location(_, location) => Ok(location),
+        _ => Ok(None),
     }
 }

@@ -61,6 +61,11 @@ impl Rows {
         self.add(table, key.as_ref(), None);
     }
 
+    /// What the batch so far says of a row of a small table: that it is there, or not, if anything.
+    pub(crate) fn is_there(&self, key: &KeyBytes) -> Option<bool> {
+        self.sundry.get(&key.0).map(Option::is_some)
+    }
+
     fn add(&mut self, table: Table, key: &[u8], row: Option<&[u8]>) {
         if table.family() == Family::Sundry {
             self.sundry.insert(key.to_vec(), row.map(<[u8]>::to_vec));

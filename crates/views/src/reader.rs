@@ -9,7 +9,7 @@ use model::reference::EntityRef;
 use crate::Error;
 use crate::columns::Columns;
 use crate::index::{Hot, Lookup, SharedPaths};
-use crate::keys::{KeyBytes, Table, history_key, key_of};
+use crate::keys::{KeyBytes, Table, history_key, key_of, time_key};
 use crate::rows::read_snapshot;
 use crate::store::OwnedSnapshot;
 
@@ -48,6 +48,27 @@ impl Reader {
         }
         let at = (offset < self.published.offset).then_some(offset);
         Ok(Self { published: Arc::clone(&self.published), at })
+    }
+
+    /// The same catalog as it was at a time: after the last record that was appended by then;
+    /// `None` before the first one.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn as_of(&self, time: Timestamp) -> Result<Option<Self>, Error> {
+        if time.as_micros() < 0 {
+            return Ok(None);
+        }
+        let first = KeyBytes::new(Table::Time);
+        let end = time_key(time).end();
+        let rows = self.snapshot().range_back(Table::Time, &first.0, &end);
+        let Some((_, row)) = rows.peek()? else { return Ok(None) };
+        // Of which time it is has no part in what the row says.
+        let row = Change::read(Key::Time(time), Some(&bytes::Bytes::copy_from_slice(row)))?;
+        let Change::Time(_, Some(offset)) = row else {
+            return Err(Error::Damaged { table: "Time" });
+        };
+        self.at(offset.min(self.position().offset)).map(Some)
     }
 
     /// The position that is seen.

@@ -9,14 +9,14 @@ use super::answer::json as answer;
 use super::body::Body;
 use crate::ApiError;
 use crate::params::Params;
-use crate::position::At;
+use crate::position::Now;
 
 /// Hosts of source code whose projects have an annotation of their own.
 const ANNOTATED: &[&str] = &["github.com", "gitlab.com", "dev.azure.com"];
 
 /// `POST /analyze-location`
 pub(crate) async fn analyze(
-    at: At,
+    at: Now,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {

@@ -19,7 +19,7 @@ use super::refs::exact;
 use crate::auth::Caller;
 use crate::connectors::run;
 use crate::params::{Params, Path};
-use crate::position::{At, position_header};
+use crate::position::{At, MOMENT, Now, position_header};
 use crate::{Api, ApiError};
 
 /// How many ancestors are told at the most.
@@ -33,7 +33,7 @@ pub(crate) async fn by_name(
     Path((kind, namespace, name)): Path<Name>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     let unknown = || {
         ApiError::not_found(format!(
             "No entity named '{name}' found, with kind '{kind}' in namespace '{namespace}'"
@@ -50,7 +50,7 @@ pub(crate) async fn by_uid(
     Path(uid): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     let served = match find(&at.0, &lower(&uid))? {
         Some(id) => at.0.serve(id)?,
         None => None,
@@ -70,7 +70,7 @@ fn find(reader: &Reader, uid: &str) -> Result<Option<EntityId>, ApiError> {
 /// `DELETE /entities/by-uid/{uid}`: a record of its own, with its author. What is not there is gone
 /// already.
 pub(crate) async fn remove(
-    at: At,
+    at: Now,
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(uid): Path<String>,
@@ -94,7 +94,7 @@ pub(crate) async fn ancestry(
     Path((kind, namespace, name)): Path<Name>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     run(move || {
         let unknown = || {
             let reference = lower(&format!("{kind}:{namespace}/{name}"));
@@ -157,7 +157,7 @@ fn parents(reader: &Reader, served: &Served) -> Result<Vec<(EntityRef, Served)>,
 
 /// `POST /refresh`: the source of an entity is wanted read again.
 pub(crate) async fn refresh(
-    at: At,
+    at: Now,
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,

@@ -15,7 +15,7 @@ use super::predicate::Predicate;
 use crate::ApiError;
 use crate::connectors::run;
 use crate::params::{Form, Param, Params};
-use crate::position::At;
+use crate::position::{AS_OF, At, MOMENT};
 
 /// How many fields one request counts.
 const FACETS_MAX: usize = 100;
@@ -26,6 +26,7 @@ pub(crate) const FACETS: &[Param] = &[
         .like("kind")
         .required(),
     FILTER,
+    AS_OF,
 ];
 
 /// `GET /entity-facets`
@@ -49,7 +50,7 @@ pub(crate) async fn by_predicate(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     let body = Body::required(request).await?;
     body.requires(&["facets"])?;
     let facets = body.texts("facets")?.unwrap_or_default();

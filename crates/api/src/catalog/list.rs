@@ -14,7 +14,7 @@ use super::fields::{FIELDS, Fields};
 use super::filter::{self, FILTER};
 use crate::connectors::run;
 use crate::params::{Form, Param, Params};
-use crate::position::At;
+use crate::position::{AS_OF, At};
 use crate::streamed::Moment;
 use crate::{Api, ApiError};
 
@@ -27,6 +27,7 @@ const ORDERS_MAX: usize = 10;
 
 /// Parameters of `GET /entities`.
 pub(crate) const LIST: &[Param] = &[
+    AS_OF,
     FIELDS,
     Param::new("limit", Form::Number, "At most so many; 0 is refused. Without it: all."),
     FILTER,

@@ -22,6 +22,7 @@ mod validate;
 use serde_json::{Value, json};
 
 use crate::openapi::{Operation, Routes, schemas};
+use crate::position::MOMENT;
 pub(crate) use answer::conditional;
 
 /// The routes of the catalog.
@@ -35,6 +36,11 @@ const LOCATIONS: &str = "Locations";
 
 fn read(id: &str, tag: &str, summary: &str) -> Operation {
     Operation::new(id, tag, summary).at_a_position()
+}
+
+/// A read that takes no parameter but the moment.
+fn as_of(id: &str, tag: &str, summary: &str) -> Operation {
+    read(id, tag, summary).query(MOMENT)
 }
 
 fn entities() -> Routes {
@@ -67,7 +73,7 @@ fn entities() -> Routes {
         .post(
             "/entities/by-query",
             query::by_predicate,
-            read("QueryEntitiesByPredicate", ENTITY, "A page of a list by a predicate")
+            as_of("QueryEntitiesByPredicate", ENTITY, "A page of a list by a predicate")
                 .takes::<schemas::EntitiesQuery>(false, json!({"query": {"kind": "component"}, "limit": 2, "fields": ["metadata.name"]}))
                 .gives::<schemas::EntitiesQueryResponse>(200, "The page.")
                 .says_position(),
@@ -93,7 +99,7 @@ fn entities() -> Routes {
         .post(
             "/entity-facets",
             facets::by_predicate,
-            read("QueryEntityFacetsByPredicate", ENTITY, "The values of fields, counted")
+            as_of("QueryEntityFacetsByPredicate", ENTITY, "The values of fields, counted")
                 .takes::<schemas::FacetsQuery>(true, json!({"facets": ["kind"], "query": {"kind": {"$exists": true}}}))
                 .gives::<schemas::EntityFacetsResponse>(200, "The values.")
                 .says_position(),
@@ -118,7 +124,7 @@ fn one_entity() -> Routes {
         .get(
             "/entities/by-uid/{uid}",
             entity::by_uid,
-            read("GetEntityByUid", ENTITY, "An entity by its uid")
+            as_of("GetEntityByUid", ENTITY, "An entity by its uid")
                 .gives::<schemas::Entity>(200, "The entity.")
                 .says_position()
                 .refuses(&[404]),
@@ -134,7 +140,7 @@ fn one_entity() -> Routes {
         .get(
             "/entities/by-name/{kind}/{namespace}/{name}",
             entity::by_name,
-            read("GetEntityByName", ENTITY, "An entity by its reference")
+            as_of("GetEntityByName", ENTITY, "An entity by its reference")
                 .gives::<schemas::Entity>(200, "The entity.")
                 .says_position()
                 .refuses(&[404]),
@@ -142,7 +148,7 @@ fn one_entity() -> Routes {
         .get(
             "/entities/by-name/{kind}/{namespace}/{name}/ancestry",
             entity::ancestry,
-            read("GetEntityAncestryByName", ENTITY, "The locations that led to an entity")
+            as_of("GetEntityAncestryByName", ENTITY, "The locations that led to an entity")
                 .gives::<schemas::EntityAncestryResponse>(200, "The entity, and they.")
                 .says_position()
                 .tagged()
@@ -176,7 +182,7 @@ fn locations() -> Routes {
         .get(
             "/locations",
             locations::list,
-            read("GetLocations", LOCATIONS, "All registered locations")
+            as_of("GetLocations", LOCATIONS, "All registered locations")
                 .gives_list::<schemas::LocationItem>(200, "The locations.")
                 .says_position()
                 .tagged(),
@@ -197,7 +203,7 @@ fn locations() -> Routes {
         .post(
             "/locations/by-query",
             locations::by_query,
-            read("GetLocationsByQuery", LOCATIONS, "A page of locations by a predicate")
+            as_of("GetLocationsByQuery", LOCATIONS, "A page of locations by a predicate")
                 .takes::<schemas::LocationsQuery>(
                     false,
                     json!({"query": {"type": "url"}, "limit": 2}),
@@ -212,7 +218,7 @@ fn one_location() -> Routes {
         .get(
             "/locations/{id}",
             locations::by_id,
-            read("GetLocation", LOCATIONS, "A location")
+            as_of("GetLocation", LOCATIONS, "A location")
                 .gives::<schemas::Location>(200, "The location.")
                 .says_position()
                 .tagged()
@@ -241,7 +247,7 @@ fn one_location() -> Routes {
         .get(
             "/locations/by-entity/{kind}/{namespace}/{name}",
             locations::by_entity,
-            read("getLocationByEntity", LOCATIONS, "The location that an entity comes from")
+            as_of("getLocationByEntity", LOCATIONS, "The location that an entity comes from")
                 .gives::<schemas::Location>(200, "The location.")
                 .says_position()
                 .tagged()

@@ -15,7 +15,7 @@ use super::predicate::Predicate;
 use super::text::Text;
 use crate::connectors::run;
 use crate::params::{Form, Param, Params};
-use crate::position::At;
+use crate::position::{AS_OF, At, MOMENT};
 use crate::streamed::Moment;
 use crate::{Api, ApiError};
 
@@ -24,6 +24,7 @@ const LIMIT: usize = 200;
 
 /// Parameters of `GET /entities/by-query`.
 pub(crate) const LIST: &[Param] = &[
+    AS_OF,
     FIELDS,
     Param::new("limit", Form::Number, "At most so many; 200, unless told otherwise. 0 counts."),
     Param::new("offset", Form::Number, "So many are passed over; not with a cursor."),
@@ -114,7 +115,7 @@ pub(crate) async fn by_predicate(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     let body = Body::optional(request).await?;
     let limit = body.count("limit")?.unwrap_or(LIMIT);
     let offset = body.count("offset")?.unwrap_or(0);

@@ -12,12 +12,12 @@ use super::filter::{self, FILTER};
 use super::predicate::Predicate;
 use crate::connectors::run;
 use crate::params::{Param, Params};
-use crate::position::At;
+use crate::position::{AS_OF, At};
 use crate::streamed::Moment;
 use crate::{Api, ApiError};
 
 /// Parameters of `POST /entities/by-refs`.
-pub(crate) const BY_REFS: &[Param] = &[FILTER];
+pub(crate) const BY_REFS: &[Param] = &[FILTER, AS_OF];
 
 /// `POST /entities/by-refs`
 pub(crate) async fn by_refs(

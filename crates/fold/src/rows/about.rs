@@ -51,6 +51,8 @@ pub struct Location {
     pub offset: Offset,
     /// The salt of that record.
     pub salt: Salt,
+    /// The name of the Location entity that came with it, which it keeps.
+    pub name: Box<str>,
     /// `url` or `file`.
     pub kind: Box<str>,
     /// What is to be read.

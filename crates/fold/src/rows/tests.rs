@@ -188,12 +188,13 @@ fn golden_rows_about_entities() {
     let (activity, key) = ("built".into(), "k".into());
     put(&mut out, &Activity { activity, key, cause: cause(), value: "{}".into() });
     let (kind, target) = ("url".into(), "https://a".into());
-    put(&mut out, &Location { offset: 1, salt: Salt([5; 16]), kind, target, cause: cause() });
+    let (salt, name, cause) = (Salt([5; 16]), "n".into(), cause());
+    put(&mut out, &Location { offset: 1, salt, name, kind, target, cause });
     put(&mut out, &Wanted { optional: true });
     expect![[r#"
         Aspect 01010404040404040404040404040404040413636f6d706f6e656e743a64656661756c742f611000000000000000000000000000000009070766696c65732f61010201026369000a000131
         Activity 01056275696c74016b1000000000000000000000000000000009070766696c65732f61010201026369000a00027b7d
-        Location 0101050505050505050505050505050505050375726c0968747470733a2f2f611000000000000000000000000000000009070766696c65732f61010201026369000a00
+        Location 010105050505050505050505050505050505016e0375726c0968747470733a2f2f611000000000000000000000000000000009070766696c65732f61010201026369000a00
         Wanted 0101
     "#]].assert_eq(&out);
 }

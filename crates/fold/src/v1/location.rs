@@ -12,12 +12,17 @@ use super::context::Context;
 
 /// Registers a location, or gives a registered one another target.
 pub(super) fn set(cx: &mut Context<'_>, id: Uuid, kind: &str, target: &str) -> Result<(), Needs> {
+    let name = match cx.prior.location(&id)? {
+        Some(before) => before.name.clone(),
+        None => model::location::generated_name(kind, target).into(),
+    };
     unwant(cx, id)?;
     let wanted = format!("{kind}:{target}").into();
     cx.put(Change::Wanted((wanted, Wanter::Location(id)), Some(Wanted { optional: false })));
     let row = Location {
         offset: cx.offset(),
         salt: cx.stamp().salt,
+        name,
         kind: kind.into(),
         target: target.into(),
         cause: cx.cause(None),

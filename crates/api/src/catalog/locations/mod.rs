@@ -27,7 +27,7 @@ use crate::auth::Caller;
 use crate::connectors::run;
 use crate::ingest::LocationChange;
 use crate::params::{Form, Param, Params, Path};
-use crate::position::{At, position_header};
+use crate::position::{At, MOMENT, position_header};
 use crate::{Api, ApiError};
 use filter::LocationFilter;
 
@@ -41,21 +41,19 @@ const TARGET_BYTES_MAX: usize = 4096;
 const KINDS: &[&str] = &["url"];
 
 /// A location, as the API shows it.
-fn shown(reader: &Reader, row: &LocationRow) -> Result<Map<String, Value>, ApiError> {
+fn shown(row: &LocationRow) -> Map<String, Value> {
     let location = &row.location;
     let mut shown = Map::new();
     shown.insert("id".into(), row.id.to_string().into());
     shown.insert("type".into(), (*location.kind).into());
     shown.insert("target".into(), (*location.target).into());
-    shown.insert("entityRef".into(), entity_ref(reader, row)?.into());
-    Ok(shown)
+    shown.insert("entityRef".into(), entity_ref(row).into());
+    shown
 }
 
 /// The Location entity that came with a location; it keeps its name when the target changes.
-fn entity_ref(reader: &Reader, row: &LocationRow) -> Result<String, ApiError> {
-    let scope = crate::connectors::scope_name(&format!("locations/{}", row.id))?;
-    let kept = reader.first_claim(&scope)?.map(|reference| reference.to_string());
-    Ok(kept.unwrap_or_else(|| new_ref(&row.location.kind, &row.location.target)))
+fn entity_ref(row: &LocationRow) -> String {
+    format!("location:default/{}", row.location.name)
 }
 
 fn new_ref(kind: &str, target: &str) -> String {
@@ -80,11 +78,10 @@ fn with_target(reader: &Reader, kind: &str, target: &str) -> Result<Option<Locat
 
 /// `GET /locations`
 pub(crate) async fn list(at: At, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     run(move || {
         let rows = at.0.locations()?;
-        let rows = rows.iter().map(|row| Ok(json!({"data": shown(&at.0, row)?})));
-        let rows: Vec<Value> = rows.collect::<Result<_, ApiError>>()?;
+        let rows: Vec<Value> = rows.iter().map(|row| json!({"data": shown(row)})).collect();
         Ok(answer(at.0.position(), &rows.into()))
     })
     .await?
@@ -96,9 +93,9 @@ pub(crate) async fn by_id(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     let row = find(&at.0, &id)?;
-    Ok(answer(at.0.position(), &shown(&at.0, &row)?.into()))
+    Ok(answer(at.0.position(), &shown(&row).into()))
 }
 
 /// `GET /locations/by-entity/{kind}/{namespace}/{name}`
@@ -107,7 +104,7 @@ pub(crate) async fn by_entity(
     Path((kind, namespace, name)): Path<(String, String, String)>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     let unknown = || {
         let text = model::index::lower(&format!("{kind}:{namespace}/{name}"));
         ApiError::not_found(format!("found no entity for ref {text}"))
@@ -125,7 +122,7 @@ pub(crate) async fn by_entity(
             let message = format!("Found no location with type {kind} and target {target}");
             ApiError::not_found(message)
         })?;
-        Ok(answer(at.0.position(), &shown(&at.0, &row)?.into()))
+        Ok(answer(at.0.position(), &shown(&row).into()))
     })
     .await?
 }
@@ -180,7 +177,7 @@ pub(crate) async fn by_query(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
-    Params::parse(query.as_deref(), &[])?;
+    Params::parse(query.as_deref(), MOMENT)?;
     let body = Body::optional(request).await?;
     body.number("limit")?;
     body.predicate("query")?;
@@ -194,7 +191,7 @@ pub(crate) async fn by_query(
         let mut items: Vec<Value> = Vec::new();
         let mut next = Value::Null;
         for row in at.0.locations()? {
-            let shown = shown(&at.0, &row)?;
+            let shown = shown(&row);
             if filter.as_ref().is_some_and(|filter| !filter.passes(&shown)) {
                 continue;
             }
@@ -318,7 +315,7 @@ pub(crate) async fn create(
             None => LocationChange::Register { kind: &asked.kind, target: &asked.target },
             Some(row) if refreshes => LocationChange::Refresh {
                 id: row.id,
-                name: &name_of(&entity_ref(reader, row)?),
+                name: &name_of(&entity_ref(row)),
                 kind: &asked.kind,
                 target: &asked.target,
             },
@@ -326,7 +323,7 @@ pub(crate) async fn create(
         };
         let (id, position) = api.commands().change_location(&change, caller.0.as_deref())?;
         let entity_ref = match &known {
-            Some(row) => entity_ref(reader, row)?,
+            Some(row) => entity_ref(row),
             None => new_ref(&asked.kind, &asked.target),
         };
         let location = json!({
@@ -394,7 +391,7 @@ pub(crate) async fn update(
             return Err(asked.exists());
         }
         let row = find(reader, &id)?;
-        let entity_ref = entity_ref(reader, &row)?;
+        let entity_ref = entity_ref(&row);
         let change = LocationChange::Update {
             id: row.id,
             name: &name_of(&entity_ref),
