@@ -31,6 +31,9 @@ const MEMORY_BYTES: usize = 1 << 30;
 const FOLLOW_STEP: Duration = Duration::from_millis(200);
 const FOLLOW_SAY: Duration = Duration::from_secs(10);
 
+/// With so many records to be folded, search gives way.
+const BUSY_RECORDS: u64 = 1000;
+
 /// What a node is opened with.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -168,7 +171,7 @@ impl Node {
         let processor = Arc::new(processor);
         let following = Some(follow(Arc::clone(&processor))?);
         let search = Search::default();
-        let feed = feed(&settings.data, &views, &search, &processor);
+        let feed = feed(&settings.data, &log, &views, &search, &processor);
         let thread = std::thread::Builder::new().name("search".into());
         let searching = Some(thread.spawn(move || feed.run())?);
         Ok(Self { log, views, processor, registry, search, following, searching })
@@ -257,7 +260,13 @@ impl Node {
 }
 
 /// What keeps the search index, which waits for the loop that folds.
-fn feed(data: &Path, views: &Arc<Views>, search: &Search, processor: &Processor) -> Feed {
+fn feed(
+    data: &Path,
+    log: &Arc<dyn Log>,
+    views: &Arc<Views>,
+    search: &Search,
+    processor: &Processor,
+) -> Feed {
     let progress = Arc::clone(processor.progress());
     let follow = move |after: Option<Offset>, at_most: Duration| {
         let next = after.map_or(0, |after| after + 1);
@@ -266,7 +275,13 @@ fn feed(data: &Path, views: &Arc<Views>, search: &Search, processor: &Processor)
             std::thread::park_timeout(at_most);
         }
     };
-    Feed::new(data.join("search"), Arc::clone(views), search.clone(), Box::new(follow))
+    let (log, progress) = (Arc::clone(log), Arc::clone(processor.progress()));
+    let busy = move || {
+        let folded = progress.offset().map_or(0, |offset| offset + 1);
+        log.end().is_ok_and(|end| end.saturating_sub(folded) > BUSY_RECORDS)
+    };
+    let feed = Feed::new(data.join("search"), Arc::clone(views), search.clone(), Box::new(follow));
+    feed.giving_way(Box::new(busy))
 }
 
 fn follow(processor: Arc<Processor>) -> Result<JoinHandle<Result<(), processor::Error>>> {

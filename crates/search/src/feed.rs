@@ -35,6 +35,11 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How often files are looked at that somebody could not read, at the most.
 const LOOK_AT_FILES: Duration = Duration::from_secs(30);
 
+/// How long folding goes before, at the most, while there is much of it to do; and how often that
+/// is looked at.
+const GIVE_WAY_MAX: Duration = Duration::from_secs(30);
+const GIVE_WAY_LOOK: Duration = Duration::from_millis(50);
+
 /// How many entities are read at once.
 const AT_ONCE: usize = 256;
 
@@ -42,12 +47,17 @@ const AT_ONCE: usize = 256;
 /// long.
 pub type Follow = Box<dyn Fn(Option<Offset>, Duration) + Send>;
 
+/// Whether the views have much to fold, so that search does better to wait: it is not needed for
+/// what is stored, and takes a third of the work.
+pub type Busy = Box<dyn Fn() -> bool + Send>;
+
 /// Writes the index.
 pub struct Feed {
     root: PathBuf,
     views: Arc<Views>,
     search: Search,
     follow: Follow,
+    busy: Busy,
 }
 
 /// An index that is written, and how far it is.
@@ -59,13 +69,21 @@ struct Writing {
     /// Documents since the last commit, and when the first of them came.
     documents: usize,
     first: Option<Instant>,
+    /// Since when folding goes before.
+    giving_way: Option<Instant>,
 }
 
 impl Feed {
     /// Keeps the indexes of views in a folder, for a search to answer from.
     #[must_use]
     pub fn new(root: PathBuf, views: Arc<Views>, search: Search, follow: Follow) -> Self {
-        Self { root, views, search, follow }
+        Self { root, views, search, follow, busy: Box::new(|| false) }
+    }
+
+    /// The same, giving way while the views have much to fold.
+    #[must_use]
+    pub fn giving_way(self, busy: Busy) -> Self {
+        Self { busy, ..self }
     }
 
     /// Follows the views until it is told to stop, and commits then. Whatever goes wrong with an
@@ -112,7 +130,8 @@ impl Feed {
         let mut writing = match opened {
             Some((index, payload)) => {
                 let (log, fed) = (position.log, payload.offset);
-                let writing = Writing { index, log, fed, documents: 0, first: None };
+                let writing =
+                    Writing { index, log, fed, documents: 0, first: None, giving_way: None };
                 self.show(&writing);
                 writing
             }
@@ -173,7 +192,7 @@ impl Feed {
         let of = entities.len() as u64;
         let index = Opened::create(&self.root)?;
         let (log, fed) = (position.log, position.offset);
-        let mut writing = Writing { index, log, fed, documents: 0, first: None };
+        let mut writing = Writing { index, log, fed, documents: 0, first: None, giving_way: None };
         for (number, ids) in entities.chunks(AT_ONCE).enumerate() {
             let done = (number * AT_ONCE) as u64;
             self.search.is(State::Building { done, of });
@@ -190,6 +209,10 @@ impl Feed {
 
     /// Takes in what has changed, and commits when it is time.
     fn follow_on(&self, writing: &mut Writing) -> Result<(), Error> {
+        if self.gives_way(writing) {
+            std::thread::park_timeout(GIVE_WAY_LOOK);
+            return Ok(());
+        }
         let mut came = false;
         if let Some(reader) = self.views.reader().filter(|r| r.position().offset > writing.fed) {
             came = writing.take(&reader)?;
@@ -217,6 +240,16 @@ impl Feed {
             }
         }
         Ok(())
+    }
+
+    /// Whether folding goes before, which it does not for ever.
+    fn gives_way(&self, writing: &mut Writing) -> bool {
+        if !(self.busy)() {
+            writing.giving_way = None;
+            return false;
+        }
+        let since = *writing.giving_way.get_or_insert_with(Instant::now);
+        since.elapsed() < GIVE_WAY_MAX
     }
 
     fn commit(&self, writing: &mut Writing) -> Result<(), Error> {

@@ -25,7 +25,7 @@ mod text;
 
 pub use active::{Search, State};
 pub use error::Error;
-pub use feed::{Feed, Follow};
+pub use feed::{Busy, Feed, Follow};
 pub use query::{Answer, Filter, Highlight, Hit, POST_TAG, PRE_TAG, Request};
 
 /// The one type of documents that there is, as Backstage calls it.

@@ -151,15 +151,14 @@ impl Column {
 
     /// Those whose value holds something; withdrawn ones may be among them.
     pub(crate) fn matching(&self, like: &Like) -> IdSet {
-        let mut found = IdSet::default();
+        let mut ids = Vec::new();
         let plain = like.plain();
         for (at, chunk) in self.chunks.iter().enumerate() {
             chunk.each_matching(like, plain.as_ref(), &mut |place| {
-                if let Ok(id) = u32::try_from(at * CHUNK + place) {
-                    found.insert(EntityId(id));
-                }
+                ids.extend(u32::try_from(at * CHUNK + place));
             });
         }
+        let mut found = IdSet::from_sorted(&ids);
         for (id, value) in &self.aside {
             if value.as_deref().is_some_and(|value| like.matches(value)) {
                 found.insert(EntityId(*id));

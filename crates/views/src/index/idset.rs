@@ -106,6 +106,15 @@ impl IdSet {
         }
     }
 
+    /// The set of numbers that come in their order.
+    pub(crate) fn from_sorted(ids: &[u32]) -> Self {
+        let chunks = ids.chunk_by(|a, b| a >> CHUNK_BITS == b >> CHUNK_BITS).filter_map(|ids| {
+            let bitmap = RoaringBitmap::from_sorted_iter(ids.iter().copied()).ok()?;
+            Some((chunk_of(EntityId(*ids.first()?)), Arc::new(bitmap)))
+        });
+        Self { chunks: Arc::new(chunks.collect()) }
+    }
+
     pub(crate) fn bitmap(&self, chunk: u16) -> Option<&RoaringBitmap> {
         let at = self.chunks.binary_search_by_key(&chunk, |(chunk, _)| *chunk).ok()?;
         Some(&self.chunks[at].1)
@@ -174,6 +183,8 @@ mod tests {
                 prop_assert!(emptied.remove(EntityId(*id)));
             }
             prop_assert!(emptied.is_empty());
+            let sorted: Vec<u32> = a.iter().copied().collect();
+            prop_assert_eq!(&IdSet::from_sorted(&sorted), &x);
             prop_assert_eq!(list(&x), a, "a clone is not changed");
         }
     }
