@@ -112,9 +112,10 @@ fn run_node(
     let position: Position = position.parse()?;
     let (same, _) = take(&node, "the same again", "snapshot", all, entities)?;
     let name = "changed entities";
-    let (changed, _) = take(&node, name, "changes", &documents.some, documents.changed)?;
+    let (changed, answer) = take(&node, name, "changes", &documents.some, documents.changed)?;
+    let last = answer["position"].as_str().context("an answer without a position")?.parse()?;
     report.stages.extend([new, same, changed]);
-    let mut requests = Requests::about(&std::fs::read_to_string(all)?)?;
+    let mut requests = Requests::about(&std::fs::read_to_string(all)?, position, last)?;
     let reads = args.reads as usize;
     // What is measured is not the index catching up.
     node.until_searchable()?;

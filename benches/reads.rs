@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use event::Position;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
@@ -20,10 +21,16 @@ pub(crate) enum Read {
     Facets,
     History,
     Search,
+    /// As of a moment in the last hundredth of the log.
+    ByNameLately,
+    ListLately,
+    /// As of any moment since all entities were new.
+    ByNameThen,
+    ListThen,
 }
 
 impl Read {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::ByName,
         Self::List,
         Self::Owned,
@@ -31,6 +38,10 @@ impl Read {
         Self::Facets,
         Self::History,
         Self::Search,
+        Self::ByNameLately,
+        Self::ListLately,
+        Self::ByNameThen,
+        Self::ListThen,
     ];
 
     fn name(self) -> &'static str {
@@ -42,14 +53,19 @@ impl Read {
             Self::Facets => "facets of a filter",
             Self::History => "history of an entity",
             Self::Search => "search: words, begun",
+            Self::ByNameLately => "entity by name, as of lately",
+            Self::ListLately => "list, as of lately",
+            Self::ByNameThen => "entity by name, as of then",
+            Self::ListThen => "list, as of then",
         }
     }
 
     /// How many requests are measured, of so many as were asked for.
     fn count(self, reads: usize) -> usize {
         match self {
-            Self::ByName | Self::History => reads,
+            Self::ByName | Self::History | Self::ByNameLately | Self::ByNameThen => reads,
             Self::List | Self::Owned | Self::FullText | Self::Facets | Self::Search => reads / 4,
+            Self::ListLately | Self::ListThen => reads / 8,
         }
     }
 }
@@ -73,6 +89,9 @@ pub(crate) struct Requests {
     /// Words of titles and descriptions.
     words: Vec<String>,
     random: StdRng,
+    /// When all entities were new, and the last position.
+    since: Position,
+    last: Position,
 }
 
 /// Filters as a front end sends them, wide and narrow.
@@ -89,7 +108,7 @@ const FACETS: &[&str] =
 
 impl Requests {
     /// Requests about documents.
-    pub(crate) fn about(documents: &str) -> Result<Self> {
+    pub(crate) fn about(documents: &str, since: Position, last: Position) -> Result<Self> {
         let (mut all, mut groups, mut words) = (Vec::new(), Vec::new(), Vec::new());
         for line in documents.lines() {
             let document: Value = serde_json::from_str(line)?;
@@ -106,14 +125,26 @@ impl Requests {
             }
             all.push(format!("{kind}/default/{name}"));
         }
-        Ok(Self { all, groups, words, random: StdRng::seed_from_u64(1) })
+        Ok(Self { all, groups, words, random: StdRng::seed_from_u64(1), since, last })
     }
 
     fn path(&mut self, read: Read) -> String {
+        let last = self.last.offset;
+        let from = match read {
+            Read::ByNameLately | Read::ListLately => last - last / 100,
+            Read::ByNameThen | Read::ListThen => self.since.offset,
+            _ => return self.path_now(read),
+        };
+        let moment = Position { log: self.last.log, offset: self.random.random_range(from..=last) };
+        let path = self.path_now(read);
+        format!("{path}{}at={moment}", if path.contains('?') { '&' } else { '?' })
+    }
+
+    fn path_now(&mut self, read: Read) -> String {
         let random = &mut self.random;
         let mut pick = |list: &[&'static str]| list[random.random_range(0..list.len())];
         match read {
-            Read::List => {
+            Read::List | Read::ListLately | Read::ListThen => {
                 let (filter, order) = (pick(FILTERS), pick(ORDERS));
                 let query = format!("filter={filter}&orderField={order}&limit=20");
                 format!("/api/catalog/entities/by-query?{query}")
@@ -154,7 +185,7 @@ impl Requests {
                 let term: String = form(&term);
                 format!("/api/search/query?term={term}&types[0]=software-catalog")
             }
-            Read::ByName | Read::History => {
+            Read::ByName | Read::History | Read::ByNameLately | Read::ByNameThen => {
                 let entity = &self.all[random.random_range(0..self.all.len())];
                 match read {
                     Read::History => format!("/api/history/entities/{entity}"),
