@@ -2,17 +2,21 @@
 
 use std::collections::HashSet;
 
-use event::{Entry, LogId, leaf_of_record, leaf_of_unreadable};
+use event::{Entry, LogId, RecordId, leaf_of_record, leaf_of_unreadable};
 use fold::{Change, Folded, Key, Need, Prepared, Prior, Step, Under, element_of, is_element};
 use proof::{ElementHash, HistoryDigest, Link, StateDigest};
-use views::{Applied, Commit, Views};
+use views::{Applied, Commit, Done, PublishedDigests, Views};
 
+use crate::attest::Statement;
 use crate::run::Error;
 
 /// A record that was prepared, with its leaf.
 pub(crate) struct Ready {
     pub(crate) record: Prepared,
     pub(crate) leaf: [u8; 32],
+    pub(crate) id: Option<RecordId>,
+    /// What it says of the log, in the name of its key.
+    pub(crate) statement: Option<Statement>,
 }
 
 /// Prepares what was read: all that can be done without the state before it.
@@ -22,7 +26,9 @@ pub(crate) fn prepare(entries: Vec<Entry>, under: &Under) -> Vec<Ready> {
             Ok(record) => leaf_of_record(record),
             Err(raw) => leaf_of_unreadable(raw),
         };
-        Ready { record: fold::prepare(entry, under), leaf: leaf.hash }
+        let record = entry.content.as_ref().ok();
+        let (id, statement) = (record.map(|record| record.id), record.and_then(Statement::of));
+        Ready { record: fold::prepare(entry, under), leaf: leaf.hash, id, statement }
     };
     entries.into_iter().map(ready).collect()
 }
@@ -60,6 +66,23 @@ fn load(views: &Views, prior: &mut Prior, keys: HashSet<Key>) -> Result<(), Erro
 pub(crate) struct Digests {
     pub(crate) state: StateDigest,
     pub(crate) history: HistoryDigest,
+    /// The state's as it is published, if it was computed since it last changed.
+    pub(crate) published: Option<[u8; 32]>,
+}
+
+impl Digests {
+    /// Those that the views have reached.
+    pub(crate) fn of(applied: Option<Applied>) -> Self {
+        let (state, history) = applied.map(|it| (it.state, it.history)).unwrap_or_default();
+        Self { state, history, published: None }
+    }
+
+    /// What is kept of a record that is done.
+    pub(crate) fn done(&mut self, ready: &Ready) -> Done {
+        let state = *self.published.get_or_insert_with(|| self.state.finish());
+        let digests = PublishedDigests { state, history: self.history };
+        Done { id: ready.id, leaf: ready.leaf, digests: Some(digests) }
+    }
 }
 
 /// Folds one record, or its next step, into a batch; gives where the step after it goes on.
@@ -91,7 +114,9 @@ pub(crate) fn fold_one(
             change.key()
         );
         let before = prior.apply(change.clone());
-        replace_element(&mut digests.state, &mut link, &before, &change);
+        if replace_element(&mut digests.state, &mut link, &before, &change) {
+            digests.published = None;
+        }
         commit.change(record.offset, &before, &change);
     }
     digests.history = link.finish();
@@ -102,10 +127,16 @@ fn fetch(views: &Views, prior: &mut Prior, needs: &[Need]) -> Result<(), Error> 
     Ok(views.fetch(needs, prior)?)
 }
 
-fn replace_element(state: &mut StateDigest, link: &mut Link, before: &Change, after: &Change) {
+/// Takes the element before away and adds the one after; says whether they differ.
+fn replace_element(
+    state: &mut StateDigest,
+    link: &mut Link,
+    before: &Change,
+    after: &Change,
+) -> bool {
     let (before, after) = (element_of(before), element_of(after));
     if before == after {
-        return;
+        return false;
     }
     if let Some(element) = before {
         let hash = ElementHash::of(&element.0);
@@ -117,6 +148,7 @@ fn replace_element(state: &mut StateDigest, link: &mut Link, before: &Change, af
         state.add(hash);
         link.added(hash);
     }
+    true
 }
 
 /// How far a batch leads.

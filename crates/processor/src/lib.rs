@@ -10,6 +10,7 @@
 //! Invariant: only durable records are folded, and the log that is followed is the one that the
 //! views were made of: its id and the hash of the last record folded are compared at the start.
 
+mod attest;
 mod batch;
 mod metrics;
 mod progress;

@@ -13,6 +13,8 @@ pub struct Metrics {
     pub(crate) lag: IntGauge,
     /// Batches that were prepared and wait to be folded.
     pub(crate) prepared: IntGauge,
+    /// Statements about the log that its key has not signed.
+    pub(crate) refused_statements: IntCounter,
     /// Seconds a batch takes to be folded.
     pub(crate) fold_seconds: Histogram,
     /// Seconds a batch takes to be committed.
@@ -43,6 +45,10 @@ impl Metrics {
                 "annals_fold_queue_batches",
                 "Batches that are prepared and wait to be folded.",
             )?,
+            refused_statements: IntCounter::new(
+                "annals_statements_refused_total",
+                "Statements about the log that its identity key has not signed.",
+            )?,
             fold_seconds: histogram("annals_fold_seconds", "Time to fold one batch, in seconds.")?,
             commit_seconds: histogram(
                 "annals_commit_seconds",
@@ -53,6 +59,7 @@ impl Metrics {
         registry.register(Box::new(metrics.batches.clone()))?;
         registry.register(Box::new(metrics.lag.clone()))?;
         registry.register(Box::new(metrics.prepared.clone()))?;
+        registry.register(Box::new(metrics.refused_statements.clone()))?;
         registry.register(Box::new(metrics.fold_seconds.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
         Ok(metrics)

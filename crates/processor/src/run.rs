@@ -9,8 +9,9 @@ use event::{LogId, Offset, leaf_of_record, leaf_of_unreadable};
 use fold::{Halt, Prior, Step, Under};
 use log::{Budget, Log};
 use parking_lot::Mutex;
-use views::{Applied, Views};
+use views::{Applied, Done, Views};
 
+use crate::attest::{self, Judged};
 use crate::batch::{Digests, Ready, applied, fold_one, prefetch, prepare};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
@@ -95,6 +96,7 @@ impl Processor {
         if let Some(applied) = views.applied() {
             check_same_log(&*log, &applied)?;
         }
+        complete_tree(&*log, &views)?;
         let done = views.applied().filter(|applied| applied.step.is_none());
         let prior = views.prior()?;
         let under = Under::of(&prior);
@@ -224,7 +226,10 @@ impl Processor {
             match batches.recv_timeout(WAIT) {
                 Ok(batch) => {
                     self.metrics.prepared.dec();
-                    prior = self.fold_batch(prior, &batch?)?;
+                    let batch = batch?;
+                    for part in attest::parts(&batch) {
+                        prior = self.fold_batch(prior, part)?;
+                    }
                     unsynced = true;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -241,12 +246,13 @@ impl Processor {
         let began = Instant::now();
         let before = self.views.applied();
         let mut step = before.as_ref().and_then(|applied| applied.step.clone());
-        let mut digests = match before {
-            Some(applied) => Digests { state: applied.state, history: applied.history },
-            None => Digests { state: Default::default(), history: Default::default() },
-        };
+        let mut digests = Digests::of(before);
         prefetch(&self.views, &mut prior, batch)?;
+        let judged = self.judge(batch)?;
         let mut commit = self.views.begin();
+        if let Some((offset, judged)) = judged {
+            judged.write(&mut commit, offset);
+        }
         let mut last = None;
         for ready in batch {
             loop {
@@ -266,6 +272,7 @@ impl Processor {
                 prior = prior.next_batch();
                 commit = self.views.begin();
             }
+            commit.done(digests.done(ready));
             last = Some(ready);
         }
         let Some(last) = last else { return Ok(prior) };
@@ -278,6 +285,26 @@ impl Processor {
         *self.under.lock() = Under::of(&prior);
         self.progress.reached(last.record.offset);
         Ok(prior.next_batch())
+    }
+
+    /// Looks at the statement that a batch begins with: all before it is folded and can be read.
+    fn judge(&self, batch: &[Ready]) -> Result<Option<(Offset, Judged)>, Error> {
+        let first = batch.first().and_then(|first| Some((first, first.statement.as_ref()?)));
+        let Some((ready, statement)) = first else { return Ok(None) };
+        let offset = ready.record.offset;
+        let judged = attest::judge(self.views.reader().as_ref(), offset, statement)?;
+        match &judged {
+            Judged::Refused(why) => {
+                self.metrics.refused_statements.inc();
+                tracing::warn!(offset, why, "a statement about the log is not signed by its key");
+            }
+            Judged::Attested { dispute: Some(dispute), .. } => {
+                let why = &dispute.why;
+                tracing::error!(offset, why, "this node disagrees with what the log's key signed");
+            }
+            Judged::Attested { .. } | Judged::Key(_) => {}
+        }
+        Ok(Some((offset, judged)))
     }
 
     fn applied(
@@ -305,6 +332,27 @@ fn check_same_log(log: &dyn Log, applied: &Applied) -> Result<(), Error> {
     });
     if leaf != Some(applied.leaf) {
         return Err(Error::Exchanged { offset: applied.offset, log: applied.log });
+    }
+    Ok(())
+}
+
+/// Adds to the tree what views of an earlier version folded without one.
+fn complete_tree(log: &dyn Log, views: &Views) -> Result<(), Error> {
+    let Some(applied) = views.applied() else { return Ok(()) };
+    let end = applied.offset + u64::from(applied.step.is_none());
+    let mut from = views.tree_size();
+    while from < end {
+        let mut entries = log.read(from, Budget::default())?;
+        entries.truncate(usize::try_from(end - from).unwrap_or(usize::MAX));
+        let done = entries.iter().map(|entry| match &entry.content {
+            Ok(record) => {
+                Done { id: Some(record.id), leaf: leaf_of_record(record).hash, digests: None }
+            }
+            Err(raw) => Done { id: None, leaf: leaf_of_unreadable(raw).hash, digests: None },
+        });
+        let done: Vec<Done> = done.collect();
+        views.complete_tree(&done)?;
+        from += done.len() as u64;
     }
     Ok(())
 }

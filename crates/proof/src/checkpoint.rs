@@ -51,6 +51,13 @@ impl fmt::Display for Checkpoint {
     }
 }
 
+/// The further line of Annals' checkpoints: what is folded from the records of the tree, by which
+/// version of the rules, as lower-case hexadecimal digests.
+#[must_use]
+pub fn folded_line(rules: u32, state: &str, history: &str) -> String {
+    format!("annals/v1 fold={rules} state={state} history={history}")
+}
+
 /// A number as it is written in one way only.
 fn decimal(text: &str) -> Option<u64> {
     let canonical = text == "0" || !text.starts_with('0');

@@ -18,7 +18,9 @@ mod note;
 mod state;
 mod tree;
 
-pub use checkpoint::{Checkpoint, InclusionProof, TilePath, read_entries, write_entries};
+pub use checkpoint::{
+    Checkpoint, InclusionProof, TilePath, folded_line, read_entries, write_entries,
+};
 pub use history::{HistoryDigest, Link};
 pub use note::{NoteError, SignerKey, VerifierKey, is_name};
 pub use state::{ElementHash, StateDigest};

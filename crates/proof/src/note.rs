@@ -57,6 +57,8 @@ pub struct SignerKey {
     key: ed25519_dalek::SigningKey,
 }
 
+type Hash = [u8; 32];
+
 /// Whether a text can be the name of a key, and so the first line of a checkpoint.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
@@ -94,6 +96,14 @@ impl VerifierKey {
         &self.name
     }
 
+    /// Whether a signature, as it stands in a note's line, is this key's under a text.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self, text: &str, signature: &str) -> Result<(), NoteError> {
+        self.open(&format!("{text}\n{MARK}{} {signature}\n", self.name)).map(|_| ())
+    }
+
     /// The text of a note that this key has signed. Signatures of others are passed over.
     ///
     /// # Errors
@@ -117,8 +127,6 @@ impl VerifierKey {
     }
 }
 
-type Hash = [u8; 32];
-
 /// Name, id and Ed25519 key of a verifier key.
 fn parts(text: &str) -> Option<(&str, [u8; 4], Hash)> {
     let (name, rest) = text.split_once('+')?;
@@ -129,8 +137,11 @@ fn parts(text: &str) -> Option<(&str, [u8; 4], Hash)> {
     (kind == ED25519).then_some((name, id, key.try_into().ok()?))
 }
 
-/// A note's text, and its signatures with their names.
-fn split(note: &str) -> Result<(&str, Vec<(&str, Vec<u8>)>), NoteError> {
+/// Signatures with the names of their keys.
+type Signatures<'a> = Vec<(&'a str, Vec<u8>)>;
+
+/// A note's text, and its signatures.
+fn split(note: &str) -> Result<(&str, Signatures<'_>), NoteError> {
     let allowed = |c: char| c == '\n' || !c.is_control();
     if note.len() > NOTE_BYTES_MAX || !note.chars().all(allowed) {
         return Err(NoteError::Form);
@@ -190,10 +201,15 @@ impl SignerKey {
     /// Signs a text, which must end with a newline, and gives the whole note.
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
+        format!("{text}\n{MARK}{} {}\n", self.public.name, self.signature(text))
+    }
+
+    /// The signature under a text, as it stands in a note's line.
+    #[must_use]
+    pub fn signature(&self, text: &str) -> String {
         let mut signature = self.public.id.to_vec();
         signature.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
-        let name = &self.public.name;
-        format!("{text}\n{MARK}{name} {}\n", BASE64.encode(&signature))
+        BASE64.encode(&signature)
     }
 }
 
@@ -246,6 +262,8 @@ mod tests {
         assert_eq!(again.public(), key.public());
         let note = again.sign("one\ntwo\n");
         assert_eq!(key.public().open(&note), Ok("one\ntwo\n"));
+        assert_eq!(key.public().check("one\n", &key.signature("one\n")), Ok(()));
+        assert_eq!(key.public().check("two\n", &key.signature("one\n")), Err(NoteError::Forged));
         assert_eq!(format!("{key:?}"), "SignerKey(catalog.example.org)");
         let other = SignerKey::new("catalog.example.org", &[8; 32]).unwrap();
         assert_eq!(other.public().open(&note), Err(NoteError::Unsigned));

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use sha2::{Digest, Sha256};
 
@@ -286,15 +287,16 @@ impl<'a, E> Tree<'a, E> {
 
     fn in_tile(&self, level: u8, index: u64, from: u64, width: u64) -> Result<Hash, TreeError<E>> {
         let mut tiles = self.tiles.borrow_mut();
-        if !tiles.contains_key(&(level, index)) {
-            let hashes = self.size >> (TILE_HEIGHT * u32::from(level));
-            let whole = (hashes - index * TILE_WIDTH).min(TILE_WIDTH);
-            let read = (self.read)(level, index, whole).map_err(TreeError::Read)?;
-            tiles.insert((level, index), read);
-        }
+        let tile = match tiles.entry((level, index)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let hashes = self.size >> (TILE_HEIGHT * u32::from(level));
+                let whole = (hashes - index * TILE_WIDTH).min(TILE_WIDTH);
+                place.insert((self.read)(level, index, whole).map_err(TreeError::Read)?)
+            }
+        };
         let bounds = usize::try_from(from).ok().zip(usize::try_from(from + width).ok());
-        let tile = tiles.get(&(level, index));
-        let hashes = tile.zip(bounds).and_then(|(tile, (from, to))| tile.get(from..to));
+        let hashes = bounds.and_then(|(from, to)| tile.get(from..to));
         hashes.map(perfect).ok_or(TreeError::Short { level, index })
     }
 }

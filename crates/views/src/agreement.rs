@@ -23,6 +23,9 @@ pub(crate) fn compare(snapshot: &OwnedSnapshot) -> Result<Option<String>, Error>
             Ok(true)
         })?;
     }
+    if let Some(found) = crate::tree::compare(snapshot)? {
+        return Ok(Some(found));
+    }
     let mut check = Check { snapshot, edges: 0, claims: BTreeMap::new(), made: BTreeSet::new() };
     let mut found = None;
     each(snapshot, Table::Entity, &mut |mut key, row| {

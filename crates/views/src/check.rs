@@ -86,7 +86,13 @@ fn fold_key(table: Table, bytes: &[u8]) -> Option<Key> {
         | Table::LifeLog
         | Table::Changes
         | Table::LocationLog
-        | Table::WantedLog => return None,
+        | Table::WantedLog
+        | Table::Tile
+        | Table::Digests
+        | Table::Record
+        | Table::Attestation
+        | Table::Identity
+        | Table::Dispute => return None,
     })
 }
 
@@ -144,6 +150,12 @@ fn own_row(table: Table, bytes: &[u8], row: &[u8]) -> Option<()> {
             read_wanted_log_key(bytes)?;
             matches!(row, [0 | 1]).then_some(())
         }
+        Table::Tile => crate::tree::read_tile(bytes, row).map(|_| ()),
+        Table::Digests => crate::tree::read_digests(bytes, row).map(|_| ()),
+        Table::Record => (key.rest().len() == 24 && row.is_empty()).then_some(()),
+        Table::Attestation => crate::attested::read_attestation(bytes, row).map(|_| ()),
+        Table::Identity => crate::attested::read_identity(bytes, row).map(|_| ()),
+        Table::Dispute => crate::attested::read_dispute(row).map(|_| ()),
         Table::TermLog => {
             key.u32()?;
             key.newest()?;

@@ -9,22 +9,24 @@ use crate::keys::{
     KeyBytes, Table, aspect_history_key, history_key, key_of, location_log_key, wanted_log_key,
 };
 use crate::pending::Rows;
+use crate::tree::Done;
 use crate::views::Writer;
-use crate::{Error, Views, changes};
+use crate::{Error, Views, changes, tree};
 
 /// A batch that is being put together. Dropped before [`Commit::finish`], it has not happened.
 pub struct Commit<'a> {
     views: &'a Views,
     writer: parking_lot::MutexGuard<'a, Writer>,
-    rows: Rows,
+    pub(crate) rows: Rows,
     changes: Vec<CatalogChange>,
+    done: Vec<Done>,
 }
 
 impl<'a> Commit<'a> {
     pub(crate) fn new(views: &'a Views, mut writer: parking_lot::MutexGuard<'a, Writer>) -> Self {
         let rows = std::mem::take(&mut writer.rows);
         let changes = std::mem::take(&mut writer.changes);
-        Self { views, writer, rows, changes }
+        Self { views, writer, rows, changes, done: Vec::new() }
     }
 
     /// Takes in a change of a record, with what stood there before.
@@ -73,6 +75,11 @@ impl<'a> Commit<'a> {
             .unwrap_or_else(|| matches!(self.views.store().get(table, key), Ok(Some(_))))
     }
 
+    /// Takes in that a record is done: the next leaf of the log's tree, and the digests there.
+    pub fn done(&mut self, record: Done) {
+        self.done.push(record);
+    }
+
     /// Keeps a version that another one takes the place of. Two of one record are one version.
     fn keep(&mut self, id: fold::EntityId, before: &Version, after: &Version) {
         if before.offset == after.offset {
@@ -96,6 +103,7 @@ impl<'a> Commit<'a> {
         let place = (applied.offset, step);
         writer.index.finish(self.views.store(), &mut self.rows, place)?;
         changes::finish(&mut self.changes, &mut self.rows, place);
+        tree::finish(&mut writer.tree, &mut self.rows, &self.done);
         self.rows.put(Table::Applied, KeyBytes::new(Table::Applied), applied.to_bytes());
         let batch = self.rows.take_batch(self.views.store());
         self.views.store().write(batch)?;

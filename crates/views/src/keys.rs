@@ -47,10 +47,12 @@ pub(crate) enum Family {
     Edges,
     /// The filter index.
     Index,
+    /// Hashes and what they are hashes of: written in order, not compressible.
+    Proof,
 }
 
 impl Family {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Sundry,
         Self::Names,
         Self::Entities,
@@ -58,6 +60,7 @@ impl Family {
         Self::Claims,
         Self::Edges,
         Self::Index,
+        Self::Proof,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -69,6 +72,7 @@ impl Family {
             Self::Claims => "claims",
             Self::Edges => "edges",
             Self::Index => "index",
+            Self::Proof => "proof",
         }
     }
 }
@@ -163,6 +167,19 @@ tables! {
     LocationLog = 89 in History;
     /// text(target) ‖ !offset ‖ wanter → 1 where it was wanted before, else 0
     WantedLog = 90 in History;
+
+    /// level ‖ tile ‖ first → hashes of the log's Merkle tree, those of a batch side by side
+    Tile = 96 in Proof;
+    /// offset → the digests after it and the records that follow in its batch
+    Digests = 97 in Proof;
+    /// record id ‖ offset → nothing
+    Record = 98 in Proof;
+    /// offset → a statement of the log's key that is signed as it must be
+    Attestation = 99 in Proof;
+    /// offset → the key of the log from there on
+    Identity = 100 in Sundry;
+    /// The first statement that says something else than what was folded.
+    Dispute = 101 in Sundry;
 }
 
 /// A key that is being written.

@@ -9,10 +9,13 @@
 //! Invariant: tables, indexes, digests and the applied position change together or not at all.
 //! Invariant: a reader sees exactly the state after the record at its position, counts included.
 //! Invariant: what was folded in steps becomes visible when the last one is done.
+//! Invariant: the log's Merkle tree has one leaf for each record that is done, and its tiles grow
+//! in the same batch as the rest.
 //! Invariant: indexes can be told from the tables alone; rebuilt ones equal kept ones.
 
 mod agreement;
 mod applied;
+mod attested;
 mod changes;
 mod check;
 mod columns;
@@ -29,9 +32,11 @@ mod reader;
 mod rows;
 mod scopes;
 mod store;
+mod tree;
 mod views;
 
 pub use applied::Applied;
+pub use attested::{Attestation, Dispute, Identity};
 pub use changes::{CatalogChange, Changed};
 pub use check::check_row;
 pub use commit::Commit;
@@ -43,4 +48,5 @@ pub use locations::LocationRow;
 pub use query::{Condition, Facet, Filter, Like, Page, Query, Row, Sort, Start};
 pub use reader::Reader;
 pub use scopes::{RefusalRow, ScopeRow, WantedRow};
+pub use tree::{Done, PublishedDigests};
 pub use views::{Lists, Options, Stats, Views};

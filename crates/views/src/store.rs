@@ -273,7 +273,12 @@ fn family_options(of: Family, cache: &Cache, buffers: usize) -> Options {
         Family::History => (32 * 1024, buffers / 8),
         Family::Index => (8 * 1024, buffers / 4),
         Family::Names | Family::Claims | Family::Edges | Family::Sundry => (8 * 1024, buffers / 8),
+        Family::Proof => (16 * 1024, buffers / 16),
     };
+    if of == Family::Proof {
+        options.set_compression_type(DBCompressionType::None);
+        options.set_bottommost_compression_type(DBCompressionType::None);
+    }
     if of == Family::History {
         // Neighbours are versions of one entity; a dictionary holds what they share.
         options.set_bottommost_compression_options(-14, 3, 0, 16 * 1024, true);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use event::{LogId, Offset, Timestamp};
 use fold::{Change, Key, Policy, Prior};
 use parking_lot::{Mutex, RwLock};
-use proof::{ElementHash, StateDigest};
+use proof::{ElementHash, Frontier, StateDigest};
 
 use crate::applied::Applied;
 use crate::changes::CatalogChange;
@@ -17,7 +17,8 @@ use crate::keys::{KeyBytes, Table};
 use crate::pending::Rows;
 use crate::reader::{Published, Reader};
 use crate::store::Store;
-use crate::{Error, agreement, rows};
+use crate::tree::Done;
+use crate::{Error, agreement, rows, tree};
 
 /// How the views use memory.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +82,8 @@ pub struct Views {
 pub(crate) struct Writer {
     pub(crate) index: IndexWriter,
     pub(crate) applied: Option<Applied>,
+    /// The right edge of the log's Merkle tree.
+    pub(crate) tree: Frontier,
     /// No rows, but the memory for those of the next batch.
     pub(crate) rows: Rows,
     /// The same for what it changes.
@@ -98,7 +101,8 @@ impl Views {
         let applied = applied.map(|row| Applied::read(&row)).transpose()?;
         let index = index::open(&store)?;
         let (rows, changes) = (Rows::default(), Vec::new());
-        let writer = Writer { index, applied: applied.clone(), rows, changes };
+        let tree = tree::open(&store.snapshot())?;
+        let writer = Writer { index, applied: applied.clone(), tree, rows, changes };
         let columns = Arc::new(Columns::new(options.memory_bytes / COLUMNS_SHARE, options.lists));
         let writer = Mutex::new(writer);
         let views = Self { store, writer, columns, published: RwLock::default() };
@@ -210,6 +214,28 @@ impl Views {
             digest.add(ElementHash::of(&element.0));
         })?;
         Ok(digest)
+    }
+
+    /// How many leaves the log's Merkle tree has.
+    #[must_use]
+    pub fn tree_size(&self) -> u64 {
+        self.writer.lock().tree.size()
+    }
+
+    /// Adds leaves of records that were folded before there was a tree.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn complete_tree(&self, records: &[Done]) -> Result<(), Error> {
+        let mut writer = self.writer.lock();
+        let writer = &mut *writer;
+        tree::finish(&mut writer.tree, &mut writer.rows, records);
+        let batch = writer.rows.take_batch(&self.store);
+        self.store.write(batch)?;
+        match writer.applied.clone().filter(|applied| applied.step.is_none()) {
+            Some(applied) => self.publish(writer, &applied),
+            None => Ok(()),
+        }
     }
 
     /// Looks whether every row can be read, and tables that say the same in different ways agree;
