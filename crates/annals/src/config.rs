@@ -10,17 +10,19 @@ use anyhow::{Context, Result};
 use api::{Cors, Permission, Token, Tokens};
 use event::vocabulary::Orphans;
 use model::kinds::{CustomKind, Kinds};
+use proof::SignerKey;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::exit::Wrong;
 
 /// The keys that a configuration may have.
-pub(crate) const KEYS: [&str; 9] = [
+pub(crate) const KEYS: [&str; 10] = [
     "server",
     "data",
     "memory_max",
     "log",
+    "identity",
     "connectors",
     "kinds",
     "orphans",
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) data: Option<PathBuf>,
     pub(crate) memory_max: Option<Bytes>,
     pub(crate) log: LogConfig,
+    pub(crate) identity: IdentityConfig,
     /// Each is read by its connector once its kind is known.
     pub(crate) connectors: Vec<Value>,
     pub(crate) kinds: Vec<CustomKind>,
@@ -93,6 +96,19 @@ pub(crate) struct LogConfig {
 pub(crate) enum LogKind {
     #[default]
     Embedded,
+}
+
+/// What the log is signed with.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct IdentityConfig {
+    key: Option<String>,
+}
+
+impl std::fmt::Debug for IdentityConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IdentityConfig").finish_non_exhaustive()
+    }
 }
 
 /// What withdrawals pass without being asked about.
@@ -170,12 +186,18 @@ impl Config {
         config.kinds()?;
         config.tokens()?;
         config.cors()?;
+        config.identity()?;
         Ok(config)
     }
 
     /// The kinds that are known: Backstage's and the user's own.
     pub(crate) fn kinds(&self) -> Result<Kinds> {
         Kinds::new(self.kinds.clone()).map_err(|error| Wrong(error.to_string()).into())
+    }
+
+    /// The key that the log is signed with, if it is given.
+    pub(crate) fn identity(&self) -> Result<Option<SignerKey>> {
+        self.identity.key.as_deref().map(crate::identity::parse).transpose()
     }
 
     /// Which pages of other sites may ask.
@@ -331,6 +353,7 @@ mod tests {
             ("server: {cors: {origins: ['*'], credentials: true}}", "name the origins"),
             ("data: ${ANNALS_TEST_NOT_SET}", "data: the environment variable ANNALS_TEST_NOT_SET"),
             ("data: $file:/nowhere/at/all", "data: /nowhere/at/all can't be read"),
+            ("identity: {key: PRIVATE+KEY+x}", "identity.key: it is not a key by which"),
             ("data: [", "line 1"),
             ("a: 1\n---\nb: 2", "more than one document"),
             ("kinds: [{kind: Component, apiVersion: a/v1}]", "kinds[0]"),

@@ -7,11 +7,13 @@
 //!
 //! Invariant: every way to end has its exit code, and a fault is told in one sentence.
 
+mod attest;
 mod cli;
 mod commands;
 mod config;
 mod dry_run;
 mod exit;
+mod identity;
 mod known;
 mod listen;
 mod metrics;

@@ -7,7 +7,7 @@ use log::Log;
 use processor::Progress;
 use prometheus::{IntGauge, Registry};
 use search::{Search, State};
-use views::Views;
+use views::{Dispute, Views};
 
 /// How the node is.
 pub(crate) struct NodeHealth {
@@ -104,6 +104,12 @@ impl Health for NodeHealth {
                     readiness.why_not.push(format!("{lag} records of the log are not folded yet"));
                 }
             }
+        }
+        let dispute = self.views.reader().map(|reader| reader.dispute());
+        if let Some(Ok(Some(dispute))) = dispute {
+            let Dispute { record, why } = dispute;
+            let why = format!("the node disagrees with what record {record} attests: {why}");
+            readiness.why_not.push(why);
         }
         let searched = self.search.position();
         let folded = self.views.offset().map_or(0, |(_, offset)| offset + 1);

@@ -12,12 +12,16 @@ use event::{Event, LogId, Offset, SourceName};
 use ingest::{Appender, Boot, Draft, Guard, Ingest, system_clock};
 use log::{Budget, EmbeddedLog, EmbeddedOptions, Log};
 use model::kinds::Kinds;
+use parking_lot::Mutex;
 use processor::{Metrics, Processor};
 use prometheus::Registry;
+use proof::SignerKey;
 use search::{Feed, Search};
 use views::Views;
 
+use crate::attest::{self, Attester};
 use crate::config::Config;
+use crate::identity;
 use crate::known::KnownViews;
 
 /// Where a data folder is, unless told otherwise.
@@ -43,6 +47,8 @@ pub(crate) struct Settings {
     /// What the configuration wants in force; where there is none, the log's word stays.
     pub(crate) policy: Option<Policy>,
     pub(crate) guard: Guard,
+    /// What the log is signed with, if the configuration says.
+    pub(crate) identity: Option<SignerKey>,
 }
 
 /// What a configuration says of the catalog's rules.
@@ -68,6 +74,7 @@ impl Settings {
                 Ok::<_, anyhow::Error>(Policy { kinds: config.kinds()?, orphans: config.orphans })
             })
             .transpose()?;
+        let identity = config.map(Config::identity).transpose()?.flatten();
         let default = Config::default();
         let config = config.unwrap_or(&default);
         let data = data.map(Path::to_owned).or_else(|| config.data.clone());
@@ -81,6 +88,7 @@ impl Settings {
             origin: config.log.origin.clone().unwrap_or_else(|| "annals.local".into()),
             policy,
             guard,
+            identity,
         })
     }
 }
@@ -140,8 +148,10 @@ pub(crate) struct Node {
     pub(crate) processor: Arc<Processor>,
     pub(crate) registry: Registry,
     pub(crate) search: Search,
+    identity: Option<SignerKey>,
     following: Option<JoinHandle<Result<(), processor::Error>>>,
     searching: Option<JoinHandle<()>>,
+    attesting: Mutex<Option<Attester>>,
 }
 
 /// The way into the log, which opens when the views have followed.
@@ -158,7 +168,10 @@ impl Node {
     pub(crate) fn open(settings: &Settings) -> Result<Self> {
         make_folder(&settings.data)?;
         let log: Arc<dyn Log> = Arc::new(open_log(&settings.data)?);
-        let boot = Boot { origin: settings.origin.clone(), rules: fold::RULES_VERSION };
+        let (given, origin) = (settings.identity.as_ref(), &settings.origin);
+        let identity = identity::open(given, &settings.data, origin, &*log)?;
+        let key = identity.as_ref().map(|key| key.public().to_string());
+        let boot = Boot { origin: settings.origin.clone(), rules: fold::RULES_VERSION, key };
         if ingest::boot(&log, &system_clock(), &boot)? {
             tracing::info!(data = %settings.data.display(), "a new log is begun");
         }
@@ -174,7 +187,18 @@ impl Node {
         let feed = feed(&settings.data, &log, &views, &search, &processor);
         let thread = std::thread::Builder::new().name("search".into());
         let searching = Some(thread.spawn(move || feed.run())?);
-        Ok(Self { log, views, processor, registry, search, following, searching })
+        let attesting = Mutex::default();
+        Ok(Self {
+            log,
+            views,
+            processor,
+            registry,
+            search,
+            identity,
+            following,
+            searching,
+            attesting,
+        })
     }
 
     /// Waits until the views have followed the log, and puts in force what the settings say.
@@ -195,6 +219,9 @@ impl Node {
         };
         let ingest = Ingest::new(Arc::clone(&self.log), Arc::new(known), clock, &kinds, options)?;
         let own = ingest.begin(&SourceName::new(&format!("api/{name}"))?, crate_version())?;
+        if let (Some(key), Some(reader)) = (&self.identity, self.views.reader()) {
+            attest::introduce(key, &reader, &own)?;
+        }
         if let Some(policy) = &settings.policy {
             ingest.set_policy(&own, policy.as_event()?, Some(&in_force))?;
         }
@@ -205,6 +232,25 @@ impl Node {
         }
         let (log, _) = self.views.offset().ok_or_else(|| anyhow!("nothing is folded yet"))?;
         Ok(WayIn { ingest: Arc::new(ingest), own: Arc::new(own), log })
+    }
+
+    /// Begins to sign what is folded, if the log's key is here.
+    pub(crate) fn attest(&self, way_in: &WayIn) -> Result<()> {
+        if let Some(key) = self.identity.clone() {
+            let progress = Arc::clone(self.processor.progress());
+            let own = Arc::clone(&way_in.own);
+            let attester = Attester::start(key, Arc::clone(&self.views), progress, own)?;
+            *self.attesting.lock() = Some(attester);
+        }
+        Ok(())
+    }
+
+    /// Signs nothing more.
+    pub(crate) fn stop_attesting(&self) {
+        let attester = self.attesting.lock().take();
+        if let Some(attester) = attester {
+            attester.stop();
+        }
     }
 
     /// Waits until the views have folded what the log holds, however long that takes, and says
@@ -241,6 +287,7 @@ impl Node {
     /// Folds what the log holds, if it was followed to its end before, and stops. Nothing may be
     /// appended any more.
     pub(crate) fn close(mut self, way_in: Option<&WayIn>) -> Result<()> {
+        self.stop_attesting();
         let folded = way_in.map_or(Ok(()), |way_in| way_in.ingest.catch_up());
         self.search.stop();
         self.processor.stop();

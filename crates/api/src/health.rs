@@ -80,6 +80,7 @@ pub(crate) async fn welcome() -> &'static str {
      /api/search/query?term=WORDS               full text, as Backstage's search API answers\n\
      /api/history/entities/KIND/NAMESPACE/NAME  versions of an entity, with their causes\n\
      /api/connectors                            how sources are\n\
+     /api/audit/checkpoint                      what is signed of the log, for auditors\n\
      /readyz, /metrics                          how this node is\n"
 }
 

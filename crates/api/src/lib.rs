@@ -14,6 +14,7 @@
 //! a reader that is slow holds no snapshot and no thread.
 //! Invariant: a token's secret is never written anywhere.
 
+mod audit;
 mod auth;
 mod catalog;
 mod connectors;

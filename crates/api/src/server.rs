@@ -24,8 +24,8 @@ use crate::ingest::Commands;
 use crate::openapi::{Operation, Routes, schemas};
 use crate::telemetry::HttpMetrics;
 use crate::{
-    ApiError, auth, catalog, connectors, error, health, history, ingest, log_routes, openapi,
-    search_routes, telemetry,
+    ApiError, audit, auth, catalog, connectors, error, health, history, ingest, log_routes,
+    openapi, search_routes, telemetry,
 };
 
 /// The largest body of a request that is not streamed, in bytes: Backstage's limit.
@@ -174,6 +174,7 @@ pub(crate) fn routes(api: &Api) -> Routes {
             .layer(from_fn(|request, next| with_request("/api/search", request, next)))
     });
     let own = history::routes().merge(ingest::routes()).merge(connectors::routes());
+    let own = own.merge(audit::routes());
     let own = own
         .merge(log_routes::routes())
         .within(|routes| routes.layer(from_fn(|request, next| with_request("", request, next))));

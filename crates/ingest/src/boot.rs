@@ -19,6 +19,8 @@ pub struct Boot {
     pub origin: String,
     /// The version of the fold's rules that this node adopts.
     pub rules: u32,
+    /// The log's identity key, as one by which signed notes are verified.
+    pub key: Option<String>,
 }
 
 /// Why a log could not be begun.
@@ -47,7 +49,7 @@ pub fn boot(log: &Arc<dyn Log>, clock: &Clock, boot: &Boot) -> Result<bool, Boot
         origin: boot.origin.clone(),
         codec: CODEC_VERSION,
         hashes: HASH_SUITE.into(),
-        key: None,
+        key: boot.key.clone(),
     });
     let adopted = Event::FoldAdopted(FoldAdopted { version: boot.rules });
     let source = SourceName::new("annals/log").map_err(|_| EmitError::Stopped)?;

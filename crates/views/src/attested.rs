@@ -93,6 +93,17 @@ impl Reader {
         }
     }
 
+    /// The version of the rules in force.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn rules(&self) -> Result<u32, Error> {
+        match self.row(&Key::Rules(()))? {
+            Change::Rules((), Some(rules)) => Ok(rules.version),
+            _ => Ok(0),
+        }
+    }
+
     /// The keys of the log, in the order in which each took over from the one before.
     ///
     /// # Errors
@@ -124,6 +135,29 @@ impl Reader {
             let damaged = Error::Damaged { table: "Attestation" };
             found.push(read_attestation(key, row).ok_or(damaged)?);
             Ok(found.len() < at_most)
+        })?;
+        Ok(found)
+    }
+
+    /// The first statement about a tree of a size.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn attestation_of(&self, size: u64) -> Result<Option<Attestation>, Error> {
+        // Its record stands behind the last one that it speaks of; those behind speak of no less.
+        let from = KeyBytes::new(Table::Attestation).u64(size);
+        let end = KeyBytes::new(Table::Attestation).u64(self.tree_size());
+        let mut found = None;
+        if size >= self.tree_size() {
+            return Ok(found);
+        }
+        self.snapshot().range(Table::Attestation, &from.0, &end.0).each(|key, row| {
+            let damaged = Error::Damaged { table: "Attestation" };
+            let attestation = read_attestation(key, row).ok_or(damaged)?;
+            let is_it = attestation.statement.offset.checked_add(1) == Some(size);
+            let goes_on = attestation.statement.offset < size;
+            found = is_it.then_some(attestation);
+            Ok(!is_it && goes_on)
         })?;
         Ok(found)
     }

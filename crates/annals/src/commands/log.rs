@@ -266,7 +266,7 @@ mod tests {
     fn a_log_takes_the_rest_of_one_from_which_something_was_erased() {
         let begun = || -> Arc<dyn Log> {
             let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
-            let boot = ingest::Boot { origin: "catalog.example.org".into(), rules: 1 };
+            let boot = ingest::Boot { origin: "catalog.example.org".into(), rules: 1, key: None };
             ingest::boot(&log, &ingest::system_clock(), &boot).expect("a log");
             log
         };

@@ -108,6 +108,7 @@ async fn serve(
     };
     tracing::info!("stopping");
     stop.send_replace(true);
+    node.stop_attesting();
     if let Some(sources) = sources {
         sources.stop().await;
     }
@@ -131,6 +132,7 @@ async fn start(
         let (node, settings) = (Arc::clone(node), settings.clone());
         tokio::task::spawn_blocking(move || node.way_in(&settings, &nobody_waits)).await??
     };
+    node.attest(&way_in)?;
     let sources = Sources::start(node, &way_in.ingest, connectors, stopping)?;
     Ok((way_in, sources))
 }
