@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod as_of;
+mod audit;
 mod command_line;
 mod corpus;
 mod files;

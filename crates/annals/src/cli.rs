@@ -33,6 +33,9 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Print position, rules and digests of the views in a data folder.
     Digest(Digest),
+    /// Check a log and a catalog against what was signed, and prove that a record stands in a log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Validate catalog files, or a configuration.
     Check(Check),
     /// See how connectors are, and let held withdrawals pass.
@@ -158,6 +161,43 @@ pub(crate) struct Digest {
     /// Compute the digest anew from every row, and compare the indexes with rebuilt ones.
     #[arg(long)]
     pub(crate) deep: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Compute the tree from the records, fold them anew, and compare both with what was signed.
+    Verify(AuditVerify),
+    /// Print a proof that a record stands in the log (c2sp.org/tlog-proof@v1).
+    Prove {
+        /// A running server.
+        #[arg(long, value_name = "URL", conflicts_with = "data", required_unless_present = "data")]
+        server: Option<String>,
+        /// A data folder, while no server runs on it.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The record's id.
+        #[arg(long, value_name = "ID")]
+        event: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditVerify {
+    /// A running server: its records, and its tree.
+    #[arg(long, value_name = "URL", group = "log", required_unless_present_any = ["data", "from"])]
+    pub(crate) server: Option<String>,
+    /// A data folder, while no server runs on it: its records, tree and views.
+    #[arg(long, value_name = "DIR", group = "log")]
+    pub(crate) data: Option<PathBuf>,
+    /// An exported log.
+    #[arg(long, value_name = "EXPORT", group = "log")]
+    pub(crate) from: Option<PathBuf>,
+    /// A checkpoint that was saved before, to which the log is held.
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub(crate) since: Option<PathBuf>,
+    /// The log's key (NAME+HASH+BASE64); the log's own word for it where absent.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Debug, Args)]

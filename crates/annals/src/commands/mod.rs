@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod audit;
 mod check;
 mod connectors;
 mod digest;
@@ -25,6 +26,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Log(args) => log::run(args, json),
         Command::Replay(args) => replay::run(args, json),
         Command::Digest(args) => digest::run(args, json),
+        Command::Audit(args) => audit::run(args, json),
         Command::Check(args) => check::run(args, json),
         Command::Connectors(args) => connectors::run(args, json),
     }

@@ -9,6 +9,9 @@ use ureq::{Agent, Body, SendBody};
 
 use crate::exit::Wrong;
 
+/// The longest text that is read whole, in bytes.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
+
 /// A server, and the token from `ANNALS_TOKEN`.
 pub(crate) struct Server {
     agent: Agent,
@@ -42,6 +45,14 @@ impl Server {
     /// Reads a JSON answer.
     pub(crate) fn get(&self, path: &str) -> Result<Value> {
         answer(self.open(path)?)
+    }
+
+    /// Reads an answer that is a text of moderate size.
+    pub(crate) fn text(&self, path: &str) -> Result<String> {
+        let mut text = String::new();
+        let read = self.stream(path)?.take(TEXT_BYTES_MAX).read_to_string(&mut text);
+        read.context("the server's answer broke off")?;
+        Ok(text)
     }
 
     /// Reads an answer as it comes.

@@ -53,7 +53,8 @@ pub(crate) fn run(args: &Replay, json: bool) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn fold(data: &Path, log: Arc<dyn Log>, records: u64) -> Result<views::Applied> {
+/// Folds all records of a log into the views of a data folder.
+pub(super) fn fold(data: &Path, log: Arc<dyn Log>, records: u64) -> Result<views::Applied> {
     let views = Arc::new(open_views(data, MEMORY_BYTES)?);
     let metrics = Metrics::new(&prometheus::Registry::new())?;
     let processor = Processor::new(log, Arc::clone(&views), metrics, Budget::default())?;
@@ -75,7 +76,10 @@ fn fold(data: &Path, log: Arc<dyn Log>, records: u64) -> Result<views::Applied> 
 }
 
 /// Hands out the records of a log, until somebody has enough.
-fn each_record(from: &Path, take: &mut dyn FnMut(Offset, Content) -> Result<bool>) -> Result<()> {
+pub(super) fn each_record(
+    from: &Path,
+    take: &mut dyn FnMut(Offset, Content) -> Result<bool>,
+) -> Result<()> {
     if !from.is_dir() {
         let mut enough = false;
         return each_exported(from, &mut |offset, content| {
