@@ -182,11 +182,9 @@ fn an_operator_who_tampers_is_found_and_the_record_is_named() {
         let data = saved.with(name, &contents);
         let (code, findings) = saved.audit(&["--data", data.to_str().unwrap()]);
         assert_eq!(code, Some(1), "{name}");
-        let named = findings.iter().find(|finding| {
-            let id = contents.get(first).map(|record| record.as_ref().unwrap().id.to_string());
-            finding["offset"] == first && finding["id"].as_str() == id.as_deref()
-        });
-        assert!(named.is_some(), "{name}: {findings:#?}");
+        let id = contents.get(first).map(|record| record.as_ref().unwrap().id.to_string());
+        assert_eq!(findings[0]["offset"], first, "{name}: {findings:#?}");
+        assert_eq!(findings[0]["id"].as_str(), id.as_deref(), "{name}: {findings:#?}");
     }
 }
 
@@ -238,8 +236,6 @@ fn a_record_is_proved_by_a_server_and_by_a_folder() {
         ("/api/audit/tile/0/001", 404),
         ("/api/audit/tile/0/000", 404),
         ("/api/audit/tile/63/x999/x999/x999/x999/999.p/255", 404),
-        ("/api/audit/tile/0/000.p/1", 200),
-        ("/api/audit/tile/entries/000.p/1", 200),
         ("/api/audit/tile/../../x", 404),
     ] {
         let answer = server.client().get(path);

@@ -12,6 +12,8 @@ pub(super) struct Finding {
     pub(super) offset: Offset,
     /// Its id, where there is such a record.
     pub(super) id: Option<RecordId>,
+    /// Whether it is that record, and not only that one or one of those behind it.
+    pub(super) is_exact: bool,
     /// What is wrong.
     pub(super) what: String,
 }
@@ -19,7 +21,7 @@ pub(super) struct Finding {
 impl Finding {
     pub(super) fn as_json(&self) -> Value {
         let id = self.id.map(|id| id.to_string());
-        json!({"offset": self.offset, "id": id, "what": self.what})
+        json!({"offset": self.offset, "id": id, "exact": self.is_exact, "what": self.what})
     }
 }
 

@@ -29,7 +29,7 @@ impl Records {
         self.leaves.push(leaf(content).hash);
         let Ok(record) = content else { return };
         let mut found = |what: String| {
-            self.findings.push(Finding { offset, id: Some(record.id), what });
+            self.findings.push(Finding { offset, id: Some(record.id), is_exact: true, what });
         };
         if Kind::from_name(&record.kind) == Some(Kind::LogAttested) {
             self.statements.push(offset);

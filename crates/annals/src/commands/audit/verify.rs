@@ -31,7 +31,7 @@ const LINE_BYTES_MAX: u64 = 16 << 20;
 pub(super) struct Outcome {
     pub(super) records: u64,
     pub(super) attestations: u64,
-    /// The first record comes first.
+    /// The first record that is named exactly comes first, ranges come last.
     pub(super) findings: Vec<Finding>,
 }
 
@@ -73,7 +73,8 @@ pub(super) fn verify(args: &AuditVerify) -> Result<Outcome> {
         audit.server(&Server::new(url)?, key.as_ref())?;
     }
     let mut findings = audit.records.findings;
-    findings.sort_by_key(|finding| finding.offset);
+    // A record that is named comes before a range that holds it.
+    findings.sort_by_key(|finding| (!finding.is_exact, finding.offset));
     Ok(Outcome { records: count, attestations, findings })
 }
 
@@ -116,7 +117,13 @@ fn copy(args: &AuditVerify, log: &log::EmbeddedLog, records: &mut Records) -> Re
 impl Audit {
     fn find(&mut self, offset: Offset, what: String) {
         let id = id_at(&self.log, offset);
-        self.records.findings.push(Finding { offset, id, what });
+        self.records.findings.push(Finding { offset, id, is_exact: true, what });
+    }
+
+    /// The same, where a record or one of those behind it is meant.
+    fn find_from(&mut self, offset: Offset, what: String) {
+        let id = id_at(&self.log, offset);
+        self.records.findings.push(Finding { offset, id, is_exact: false, what });
     }
 
     fn size(&self) -> u64 {
@@ -145,7 +152,7 @@ impl Audit {
             let good = all.iter().filter(|known| known.agrees && known.record < dispute.record);
             let first = good.map(|known| known.statement.offset + 1).max().unwrap_or(0);
             let record = dispute.record;
-            self.find(first, format!("from here on, before record {record}: {}", dispute.why));
+            self.find_from(first, format!("from here on, before record {record}: {}", dispute.why));
         }
         Ok(all.len() as u64)
     }
@@ -191,7 +198,7 @@ impl Audit {
         if root != checkpoint.root {
             let last = size.saturating_sub(1);
             let what = format!("the records from here to {last} are not those of {shown}");
-            self.find(0, what);
+            self.find_from(0, what);
         } else if let (Some(reader), Some(last)) = (reader, size.checked_sub(1))
             && let Some(digests) = reader.digests(last)?
         {
@@ -301,7 +308,7 @@ impl Audit {
         // What came after the records were read was not read.
         let size = checkpoint.size.min(self.size());
         if size == checkpoint.size && self.root(size) != Some(checkpoint.root) {
-            self.find(0, format!("the first {size} records are not those of the checkpoint"));
+            self.find_from(0, format!("the first {size} records are not those of the checkpoint"));
         }
         self.leaves(size, |index, width| {
             let path = TilePath { level: Some(0), index, width };
