@@ -9,6 +9,8 @@
 //! Invariant: a record is folded once, after all before it.
 //! Invariant: only durable records are folded, and the log that is followed is the one that the
 //! views were made of: its id and the hash of the last record folded are compared at the start.
+//! Invariant: statements about the log are judged by what is folded before them, and change nothing
+//! but what is served to auditors.
 
 mod attest;
 mod batch;
