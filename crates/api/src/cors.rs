@@ -74,7 +74,7 @@ impl Cors {
             if every { AllowOrigin::any() } else { AllowOrigin::list(self.origins.clone()) };
         let methods =
             [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
-        let exposed: [HeaderName; 3] = [POSITION, header::LINK, header::ETAG];
+        let exposed = [POSITION, crate::events::CURSOR_HEADER, header::LINK, header::ETAG];
         let layer = CorsLayer::new()
             .allow_origin(origins)
             .allow_methods(AllowMethods::list(methods))

@@ -1,7 +1,7 @@
 //! The HTTP API: thin handlers over the views. A handler parses, calls one method, converts.
 //!
 //! `/api/catalog` and `/api/search` answer as Backstage's backends do, errors included; `/api/history`,
-//! `/api/ingest`, `/api/connectors` and `/api/log` are Annals' own. Every answer about the catalog
+//! `/api/events`, `/api/ingest`, `/api/connectors` and `/api/log` are Annals' own. Every answer about the catalog
 //! says in `Annals-Position` which position it saw; a request may ask in `Annals-Min-Position`
 //! for one that is at least so far.
 //!
@@ -20,6 +20,7 @@ mod catalog;
 mod connectors;
 mod cors;
 mod error;
+mod events;
 mod health;
 mod history;
 mod ingest;

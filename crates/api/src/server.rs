@@ -12,7 +12,7 @@ use event::Offset;
 use log::Log;
 use prometheus::Registry;
 use search::Search;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use views::Views;
@@ -24,7 +24,7 @@ use crate::ingest::Commands;
 use crate::openapi::{Operation, Routes, schemas};
 use crate::telemetry::HttpMetrics;
 use crate::{
-    ApiError, audit, auth, catalog, connectors, error, health, history, ingest, log_routes,
+    ApiError, audit, auth, catalog, connectors, error, events, health, history, ingest, log_routes,
     openapi, search_routes, telemetry,
 };
 
@@ -37,6 +37,7 @@ pub struct Api {
     shared: Arc<Shared>,
     cors: Arc<Cors>,
     search: Search,
+    stopping: Option<watch::Receiver<bool>>,
 }
 
 struct Shared {
@@ -49,6 +50,7 @@ struct Shared {
     http_metrics: HttpMetrics,
     tokens: Tokens,
     locations: Mutex<()>,
+    streams: Arc<Semaphore>,
 }
 
 impl Api {
@@ -75,8 +77,10 @@ impl Api {
             http_metrics,
             tokens,
             locations: Mutex::default(),
+            streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
         };
-        Self { shared: Arc::new(shared), cors: Arc::default(), search: Search::default() }
+        let shared = Arc::new(shared);
+        Self { shared, cors: Arc::default(), search: Search::default(), stopping: None }
     }
 
     /// The same, but pages of other sites may ask.
@@ -89,6 +93,21 @@ impl Api {
     #[must_use]
     pub fn with_search(self, search: Search) -> Self {
         Self { search, ..self }
+    }
+
+    /// The same, but answers without end are ended when this says so.
+    #[must_use]
+    pub fn until(self, stopping: watch::Receiver<bool>) -> Self {
+        Self { stopping: Some(stopping), ..self }
+    }
+
+    pub(crate) fn stopping(&self) -> Option<watch::Receiver<bool>> {
+        self.stopping.clone()
+    }
+
+    /// Places for those who follow.
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.shared.streams
     }
 
     pub(crate) fn search(&self) -> &Search {
@@ -177,6 +196,7 @@ pub(crate) fn routes(api: &Api) -> Routes {
     let own = own.merge(audit::routes());
     let own = own
         .merge(log_routes::routes())
+        .merge(events::routes())
         .within(|routes| routes.layer(from_fn(|request, next| with_request("", request, next))));
     let guarded = Routes::default().nest("/api/catalog", catalog);
     let guarded = guarded.nest("/api/search", searches).nest("/api", own);

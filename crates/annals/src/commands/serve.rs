@@ -86,7 +86,8 @@ async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let router = api::router(api(node, config, Arc::clone(port))?);
+    let api = api(node, config, Arc::clone(port))?.until(stopping.clone());
+    let router = api::router(api);
     let server =
         tokio::spawn(listen::serve(listener, router, listen::Limits::default(), stopping.clone()));
     let mut ends = pin!(ends(node));

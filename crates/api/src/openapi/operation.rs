@@ -124,6 +124,24 @@ impl Operation {
         self
     }
 
+    /// An answer that is a list of its own type.
+    pub(crate) fn gives_list_as<T: ToSchema>(
+        mut self,
+        status: u16,
+        kind: &str,
+        about: &str,
+    ) -> Self {
+        let schema = ArrayBuilder::new().items(self.reference::<T>());
+        let schema = RefOr::T(Schema::Array(schema.build()));
+        self.answers.push((status, with_content(about, kind, schema)));
+        self
+    }
+
+    /// Its answers say where to go on.
+    pub(crate) fn says_cursor(self) -> Self {
+        self.with_header("Annals-Cursor", "Where to go on.", true)
+    }
+
     /// An answer of text.
     pub(crate) fn gives_text(mut self, status: u16, kind: &str, about: &str) -> Self {
         let schema = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));

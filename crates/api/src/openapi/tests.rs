@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::{catalog, connectors, health, history, ingest, log_routes, search_routes};
+use crate::{catalog, connectors, events, health, history, ingest, log_routes, search_routes};
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -40,7 +40,7 @@ fn no_two_schemas_share_a_name() {
     let routes = catalog::routes().merge(history::routes()).merge(ingest::routes());
     let routes = routes.merge(connectors::routes()).merge(log_routes::routes());
     let routes = routes.merge(health::routes()).merge(health::guarded_routes());
-    let routes = routes.merge(search_routes::routes());
+    let routes = routes.merge(search_routes::routes()).merge(events::routes());
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     for described in routes.described {
         for (name, schema) in described.operation.build("/").1 {
