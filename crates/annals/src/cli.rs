@@ -29,6 +29,10 @@ pub(crate) enum Command {
     /// Look at the log, write it out, read it in.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Show what an entity was, newest first, and why.
+    History(History),
+    /// Show in what an entity differs between two moments.
+    Diff(Diff),
     /// Build views anew from a log.
     Replay(Replay),
     /// Print position, rules and digests of the views in a data folder.
@@ -132,12 +136,48 @@ pub(crate) enum LogCommand {
         /// How many.
         #[arg(short = 'n', long, default_value_t = 10)]
         lines: u64,
+        /// Go on with those that come, until interrupted; of a running server.
+        #[arg(long, short, conflicts_with_all = ["data", "config"])]
+        follow: bool,
     },
     /// Print how many records there are, and where the log ends.
     Stat {
         #[command(flatten)]
         source: Source,
     },
+}
+
+/// Where a server listens, unless told otherwise.
+const SERVER: &str = "http://127.0.0.1:7007";
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// The server.
+    #[arg(long, value_name = "URL", default_value = SERVER)]
+    pub(crate) server: String,
+    /// At most so many changes.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// The entity, as `[kind:][namespace/]name`; a component in `default`, unless said.
+    #[arg(value_name = "REF")]
+    pub(crate) reference: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The server.
+    #[arg(long, value_name = "URL", default_value = SERVER)]
+    pub(crate) server: String,
+    /// The first moment [default: before the last change].
+    #[arg(long, value_name = "POSITION|TIME")]
+    pub(crate) from: Option<String>,
+    /// The second moment [default: now].
+    #[arg(long, value_name = "POSITION|TIME")]
+    pub(crate) to: Option<String>,
+    /// The entity, as `[kind:][namespace/]name`; a component in `default`, unless said.
+    #[arg(value_name = "REF")]
+    pub(crate) reference: String,
 }
 
 #[derive(Debug, Args)]

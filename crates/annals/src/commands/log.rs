@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use event::{
@@ -21,6 +22,9 @@ use crate::report;
 /// How many records are appended together.
 const APPEND: usize = 2000;
 
+/// How often it is asked whether there are more records.
+const FOLLOW: Duration = Duration::from_millis(300);
+
 /// The longest line that is read, in bytes: a record of the largest size, its data in base64.
 const LINE_BYTES_MAX: u64 = 16 << 20;
 
@@ -34,7 +38,7 @@ pub(crate) fn run(command: &LogCommand, json: bool) -> Result<Exit> {
             report::result(json, &value, || format!("{records} records, {new} of them new"));
             Ok(Exit::Done)
         }
-        LogCommand::Tail { source, lines } => tail(source, *lines),
+        LogCommand::Tail { source, lines, follow } => tail(source, *lines, *follow),
         LogCommand::Stat { source } => stat(source, json),
     }
 }
@@ -201,11 +205,21 @@ pub(crate) fn each_exported(
     Ok(())
 }
 
-fn tail(source: &Source, lines: u64) -> Result<Exit> {
+fn tail(source: &Source, lines: u64, follow: bool) -> Result<Exit> {
     let opened = open(source)?;
-    let end = end(&opened)?;
-    each_line(&opened, end.saturating_sub(lines), &mut |line| Ok(report::print(line)))?;
-    Ok(Exit::Done)
+    let mut next = end(&opened)?.saturating_sub(lines);
+    let mut is_read = true;
+    loop {
+        each_line(&opened, next, &mut |line| {
+            next += 1;
+            is_read = report::print(line);
+            Ok(is_read)
+        })?;
+        if !follow || !is_read {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(FOLLOW);
+    }
 }
 
 fn end(opened: &Opened) -> Result<Offset> {

@@ -5,6 +5,7 @@ mod check;
 mod connectors;
 mod digest;
 mod generate;
+mod history;
 mod ingest;
 mod log;
 mod remote;
@@ -24,6 +25,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Ingest(args) => ingest::run(args, json),
         Command::Generate(args) => generate::run(args),
         Command::Log(args) => log::run(args, json),
+        Command::History(args) => history::history(args, json),
+        Command::Diff(args) => history::diff(args, json),
         Command::Replay(args) => replay::run(args, json),
         Command::Digest(args) => digest::run(args, json),
         Command::Audit(args) => audit::run(args, json),
