@@ -12,6 +12,7 @@ mod kills;
 mod large;
 mod locations;
 mod search;
+mod streams;
 
 use std::path::PathBuf;
 

@@ -169,6 +169,29 @@ impl Client {
         self.try_get(path, &[]).unwrap()
     }
 
+    /// Opens an answer that is read as it comes; an error when the server is not there, or refuses.
+    pub fn open(&self, path: &str, headers: &[(&str, &str)]) -> Result<impl Read + use<>, String> {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.call().map_err(|error| error.to_string())?;
+        if response.status() != 200 {
+            return Err(format!("{path}: {}", response.status()));
+        }
+        Ok(response.into_body().into_reader())
+    }
+
+    /// Gets a path from a server that is there: status, headers, and the body as text.
+    #[must_use]
+    pub fn get_raw(&self, path: &str) -> (u16, ureq::http::HeaderMap, String) {
+        let response = self.agent.get(format!("{}{path}", self.url)).call().unwrap();
+        let (parts, body) = response.into_parts();
+        let mut text = String::new();
+        body.into_reader().read_to_string(&mut text).unwrap();
+        (parts.status.as_u16(), parts.headers, text)
+    }
+
     /// Posts a text; an error when the server is not there, or goes meanwhile.
     pub fn try_post(
         &self,
