@@ -6,6 +6,7 @@ use json_patch::PatchOperation;
 use model::reference::EntityRef;
 use serde::Serialize;
 use serde_json::Value;
+use std::cell::Cell;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use views::{AspectRow, Concern, Reader, Relation, Touch};
@@ -89,6 +90,8 @@ pub(crate) struct Changes {
     before: Option<Reader>,
     /// Whether relations stand in all documents, however many there are.
     pub(crate) with_all_relations: bool,
+    /// Of how many changes the documents were read.
+    pub(crate) documents_read: Cell<usize>,
 }
 
 impl Changes {
@@ -96,11 +99,16 @@ impl Changes {
     pub(crate) fn of(reader: &Reader, offset: Offset) -> Result<Self, ApiError> {
         let after = reader.at(offset)?;
         let before = offset.checked_sub(1).map(|before| reader.at(before)).transpose()?;
-        Ok(Self { after, before, with_all_relations: false })
+        Ok(Self { after, before, with_all_relations: false, documents_read: Cell::new(0) })
     }
 
-    /// The change of an entity; none where nothing that can be seen has changed.
-    pub(crate) fn read(&self, touch: &Touch) -> Result<Option<Change>, ApiError> {
+    /// The change of an entity, where it is wanted, which is asked before its documents are read;
+    /// none where nothing that can be seen has changed.
+    pub(crate) fn read(
+        &self,
+        touch: &Touch,
+        wanted: &dyn Fn(What, &EntityRef) -> bool,
+    ) -> Result<Option<Change>, ApiError> {
         let id = touch.entity;
         let offset = self.after.position().offset;
         let now = self.after.version(id)?;
@@ -130,6 +138,12 @@ impl Changes {
                 (What::Activity, row.cause.clone())
             }
         };
+        let reference = self.after.reference(id)?;
+        let reference = reference.ok_or_else(|| ApiError::internal("an entity has no name"))?;
+        if !wanted(what, &reference) {
+            return Ok(None);
+        }
+        self.documents_read.set(self.documents_read.get() + 1);
         let length = |version: &Option<Arc<Version>>| {
             version.as_ref().map_or(0, |version| version.document.len())
         };
@@ -138,8 +152,6 @@ impl Changes {
         let of_document = aspect.is_none() && activity.is_none();
         let patch =
             if of_document { diff::patch(before.as_ref(), after.as_ref()) } else { Vec::new() };
-        let reference = self.after.reference(id)?;
-        let reference = reference.ok_or_else(|| ApiError::internal("an entity has no name"))?;
         Ok(Some(Change {
             position: self.after.position(),
             entity: id,

@@ -25,10 +25,10 @@ const BYTES: usize = 4 << 20;
 pub(crate) fn routes() -> Routes {
     let changes = Operation::new("GetChanges", "History", "What changed in the catalog")
         .about(
-            "In the order of the log. A request looks at 20,000 changes at the most: a page may be \
-             short, or empty, and still lead on. What was withdrawn between two moments: \
-             `change=withdrawn&from=…&to=…`. What changed of what a group owns: \
-             `owner=group:default/shop&from=…`.",
+            "In the order of the log. A request looks at 20,000 changes at the most, or at the \
+             documents of 2,000: a page may be short, or empty, and still lead on. What was \
+             withdrawn between two moments: `change=withdrawn&from=…&to=…`. What changed of what a \
+             group owns: `owner=group:default/shop&from=…`.",
         )
         .at_a_position()
         .query(CHANGES)

@@ -13,12 +13,15 @@ use model::reference::EntityRef;
 use serde_json::Value;
 use views::{CatalogChange, Reader, Touch};
 
-use super::change::{Change, ChangeShown, Changes};
+use super::change::{ChangeShown, Changes};
 use super::selection::Selection;
 use crate::{Api, ApiError};
 
 /// How many changes are looked up together.
 const AHEAD: usize = 256;
+
+/// A change whose documents are read counts as so many more that are only looked at.
+const DOCUMENT: usize = 9;
 
 /// How many entities are read together while a snapshot is sent, and listed.
 const ENTITIES: usize = 64;
@@ -227,12 +230,13 @@ impl Feed {
                     }
                     is_enough = step.items.len() >= budget.items
                         || bytes >= budget.bytes
-                        || looked_at >= budget.looked_at;
+                        || looked_at + changes.documents_read.get() * DOCUMENT >= budget.looked_at;
                     if is_enough && !touched.is_empty() {
                         self.rest = Some((offset, touched));
                         return Ok(());
                     }
                 }
+                looked_at += changes.documents_read.get() * DOCUMENT;
                 self.at(offset, Place::Done);
                 if is_enough {
                     return Ok(());
@@ -276,7 +280,8 @@ impl Feed {
         changes: &Changes,
         touch: &Touch,
     ) -> Result<Option<(Item, usize)>, ApiError> {
-        let Some(change): Option<Change> = changes.read(touch)? else { return Ok(None) };
+        let wanted = |what, reference: &EntityRef| self.selection.wants(what, reference);
+        let Some(change) = changes.read(touch, &wanted)? else { return Ok(None) };
         if change.is_of_document() && !change.is_listed() {
             return Ok(None);
         }

@@ -186,7 +186,7 @@ fn change_at(
     let Some(touch) = touched.into_iter().find(|touch| touch.entity == id) else {
         return Ok(None);
     };
-    let change = Changes::of(reader, offset)?.read(&touch)?;
+    let change = Changes::of(reader, offset)?.read(&touch, &|_, _| true)?;
     change.map(|change| change.shown(reader, false, None)).transpose()
 }
 

@@ -106,12 +106,14 @@ impl Selection {
         self.filter.as_ref().is_some_and(asks)
     }
 
-    /// Whether a change is wanted.
+    /// Whether such a change of an entity may be wanted.
+    pub(crate) fn wants(&self, what: What, reference: &EntityRef) -> bool {
+        let is_kind = self.changes.is_empty() || self.changes.iter().any(|one| is(*one, what));
+        is_kind && self.names(reference)
+    }
+
+    /// Whether a change that may be wanted passes the filter.
     pub(crate) fn selects(&self, change: &Change) -> Option<Selected> {
-        let is_kind = self.changes.is_empty() || self.changes.iter().any(|what| is(*what, change));
-        if !is_kind || !self.names(&change.reference) {
-            return None;
-        }
         let Some(filter) = &self.filter else { return Some(Selected(None)) };
         let passes = |document: &Option<Value>| {
             document.as_ref().is_some_and(|document| passes(filter, &Terms::of(document)))
@@ -126,9 +128,9 @@ impl Selection {
 }
 
 /// What began and ended at once is both.
-fn is(wanted: What, change: &Change) -> bool {
-    wanted == change.what
-        || (change.what == What::RelationsChanged
+fn is(wanted: What, what: What) -> bool {
+    wanted == what
+        || (what == What::RelationsChanged
             && matches!(wanted, What::RelationAdded | What::RelationRemoved))
 }
 
