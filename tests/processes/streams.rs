@@ -245,11 +245,9 @@ fn a_stream_ends_when_the_server_does() {
     assert!(rest.contains(&"event: cut".to_owned()), "{rest:?}");
 }
 
-#[test]
-fn questions_about_the_past_are_single_requests() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = program().serve(&folder.path().join("data"), &[]);
-    let client = server.client();
+/// Two components of a team: the second goes over to others, and is withdrawn then. Gives the
+/// positions before all that, before the withdrawal, and after it.
+fn story(client: &Client) -> [String; 3] {
     let group = json!({
         "apiVersion": "backstage.io/v1alpha1", "kind": "Group", "metadata": {"name": "team"},
         "spec": {"type": "team", "children": []},
@@ -260,7 +258,15 @@ fn questions_about_the_past_are_single_requests() {
     let both = format!("{}\n{other}\n", component("a", "deprecated"));
     let changed = client.post("/api/ingest/demo", &both).position.unwrap();
     let gone = client.post("/api/ingest/demo", &component("a", "deprecated")).position.unwrap();
+    [begun, changed, gone]
+}
 
+#[test]
+fn questions_about_the_past_are_single_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = program().serve(&folder.path().join("data"), &[]);
+    let client = server.client();
+    let [begun, changed, gone] = story(&client);
     let changes = |query: &str| -> Vec<(String, String)> {
         let answer = client.get(&format!("/api/history/changes?{query}"));
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -296,7 +302,14 @@ fn questions_about_the_past_are_single_requests() {
         json!([{"type": "ownerOf", "targetRef": b}]),
         "{history}"
     );
+}
 
+#[test]
+fn an_entity_is_compared_with_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = program().serve(&folder.path().join("data"), &[]);
+    let client = server.client();
+    let [begun, changed, gone] = story(&client);
     let path = "/api/history/entities/component/default/b";
     let diff = client.get(&format!("{path}/diff?from={begun}&to={changed}")).body;
     assert_eq!(diff["patch"][0]["op"], "replace");
@@ -331,7 +344,7 @@ fn questions_about_the_past_are_single_requests() {
         Some(3)
     );
     let body = program().json(&["history", "b", "--server", &server.url]);
-    assert_eq!(body["entityRef"], b);
+    assert_eq!(body["entityRef"], "component:default/b");
 }
 
 #[test]

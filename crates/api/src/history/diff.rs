@@ -48,7 +48,8 @@ fn relation_operations(was: &[Value], is: &[Value], operations: &mut Vec<PatchOp
         };
         match order {
             Ordering::Equal => {
-                (was.next(), is.next());
+                was.next();
+                is.next();
                 at += 1;
             }
             Ordering::Less => {
