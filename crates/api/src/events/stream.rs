@@ -237,7 +237,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_reads_ends() {
         let (receiver, reads) = numbers(1);
-        tokio::time::sleep(HEARTBEAT).await;
+        tokio::time::sleep(HEARTBEAT / 2).await;
         let before = reads.load(Ordering::Relaxed);
         drop(receiver);
         tokio::time::sleep(HEARTBEAT * 4).await;

@@ -151,8 +151,8 @@ mod tests {
             @@ -3,4 +3,3 @@
                name: a
                tags:
-                 - x
-            -    - "yes"
+               - x
+            -  - "yes"
         "#]]
         .assert_eq(&shown);
         assert_eq!(yaml((Some(&after), "1"), (Some(&after), "2")), "");
