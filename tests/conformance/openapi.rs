@@ -137,7 +137,11 @@ fn what_is_described_is_served_and_nothing_else() {
     let paths: BTreeSet<&String> = described.iter().map(|(_, path)| path).collect();
     assert!(paths.len() > 20, "{paths:?}");
     for path in paths {
-        let concrete = path.replace(['{', '}'], "");
+        let mut concrete = path.replace(['{', '}'], "");
+        if path.ends_with("/events/stream") {
+            // What is asked rightly there never ends.
+            concrete.push_str("?nothing=known");
+        }
         for method in ["get", "post", "put", "delete", "patch"] {
             let answer = site.ask(&method.to_uppercase(), &concrete, &[], "");
             // Nothing is a 404 without a body in the catalog, and a 405 elsewhere.

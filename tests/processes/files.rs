@@ -241,8 +241,12 @@ fn nothing_is_written_when_nothing_changed() {
             offset >= before["records"].as_u64().unwrap()
         })
         .collect();
-    // Each source begins a new life and says how it is, and that is all.
-    let types = ["dev.annals.epoch.begun.v1", "dev.annals.connector.changed.v1"];
+    // Each source begins a new life and says how it is, that is signed, and that is all.
+    let types = [
+        "dev.annals.epoch.begun.v1",
+        "dev.annals.connector.changed.v1",
+        "dev.annals.log.attested.v1",
+    ];
     for record in &new {
         assert!(types.contains(&record["type"].as_str().unwrap()), "{record}");
     }
