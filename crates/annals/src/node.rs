@@ -292,13 +292,14 @@ impl Node {
         self.search.stop();
         self.processor.stop();
         let following = self.following.take().map(JoinHandle::join);
+        // Whatever went wrong, nothing is said any more once the node is closed.
+        if self.searching.take().map(JoinHandle::join).is_some_and(|joined| joined.is_err()) {
+            tracing::error!("the thread that writes the search index broke off");
+        }
         match following {
             Some(Ok(followed)) => followed?,
             Some(Err(_)) => return Err(anyhow!("the thread that follows the log broke off")),
             None => {}
-        }
-        if self.searching.take().map(JoinHandle::join).is_some_and(|joined| joined.is_err()) {
-            tracing::error!("the thread that writes the search index broke off");
         }
         folded?;
         self.views.sync()?;
