@@ -101,7 +101,7 @@ impl Fetcher {
         for redirects in 0..=REDIRECTS_MAX {
             let permit = self.permit(&url, text, redirects > 0)?;
             let response = self.ask(&url, permit, etag).map_err(|error| failed(text, &error))?;
-            match self.follow(&url, &response) {
+            match redirect(&url, &response) {
                 Some(next) => url = next.map_err(|why| Unread::unable(&why))?,
                 None => return answer(text, response, etag.is_some()),
             }
@@ -145,17 +145,16 @@ impl Fetcher {
         }
         request.call()
     }
+}
 
-    /// Where an answer leads to, if it leads elsewhere.
-    fn follow(&self, url: &Url, response: &Response<Body>) -> Option<Result<Url, String>> {
-        let leads = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-        if !leads {
-            return None;
-        }
-        let to = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
-        let next = to.and_then(|to| url.join(to).ok());
-        Some(next.ok_or_else(|| format!("{} redirects to no URL", shown(url.as_str()))))
+/// Where an answer leads to, if it leads elsewhere.
+fn redirect(url: &Url, response: &Response<Body>) -> Option<Result<Url, String>> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
     }
+    let to = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
+    let next = to.and_then(|to| url.join(to).ok());
+    Some(next.ok_or_else(|| format!("{} redirects to no URL", shown(url.as_str()))))
 }
 
 fn agent(resolver: impl Resolver) -> Agent {

@@ -227,7 +227,8 @@ impl Reader {
     /// Keeps what was made of the current moment.
     fn kept(&self, path: PathId, column: Option<Column>) -> Option<Arc<Column>> {
         let column = column.map(Arc::new);
-        if self.at.is_none() || column.is_none() {
+        // What was so at an earlier moment is no word on what there can be now.
+        if self.at.is_none() {
             self.published.columns.keep(path, column.clone());
         }
         column
