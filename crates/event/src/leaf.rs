@@ -54,24 +54,40 @@ impl Leaf {
 pub fn commit(open: &Open) -> Commitment {
     let texts = [&open.subject, &open.author, &open.pointer];
     let parts = texts.map(|text| text.as_deref().map(str::as_bytes));
+    let parts = [parts[0], parts[1], parts[2], Some(&open.data[..])];
+    let mut number = 0;
+    commit_to_all(&parts.map(|part| {
+        let committed = commit_to_part(number, salt_of_part(number, open.salt), part);
+        number += 1;
+        committed
+    }))
+}
+
+/// The commitment to the commitments to the four parts.
+pub(crate) fn commit_to_all(parts: &[[u8; 32]; 4]) -> Commitment {
     let mut hasher = Sha256::new();
     hasher.update(b"annals/commitment/v1");
-    for (number, part) in (0..).zip(parts.into_iter().chain([Some(&open.data[..])])) {
-        hasher.update(commit_to_part(number, open.salt, part));
-    }
+    parts.iter().for_each(|part| hasher.update(part));
     Commitment(hasher.finalize().into())
 }
 
-fn commit_to_part(number: u8, salt: Salt, part: Option<&[u8]>) -> [u8; 32] {
+/// The salt of one part, from which neither the record's salt nor that of another part follows.
+pub(crate) fn salt_of_part(number: u8, salt: Salt) -> Salt {
     let mut hasher = Sha256::new();
     hasher.update(b"annals/salt/v1");
     hasher.update([number]);
     hasher.update(salt.0);
-    let salt = hasher.finalize();
+    let mut salt = Salt::default();
+    salt.0.copy_from_slice(&hasher.finalize()[..16]);
+    salt
+}
+
+/// The commitment to one part, under the part's own salt.
+pub(crate) fn commit_to_part(number: u8, salt: Salt, part: Option<&[u8]>) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update(b"annals/part/v1");
     hasher.update([number]);
-    hasher.update(&salt[..16]);
+    hasher.update(salt.0);
     hasher.update([u8::from(part.is_some())]);
     hasher.update(part.unwrap_or_default());
     hasher.finalize().into()

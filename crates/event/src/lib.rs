@@ -17,6 +17,7 @@ mod codec;
 mod leaf;
 mod position;
 mod record;
+mod residue;
 mod seal;
 mod time;
 pub mod vocabulary;
@@ -29,6 +30,7 @@ pub use record::{
     ATTRIBUTE_BYTES_MAX, Body, Content, Entry, Erased, NUMBER_MAX, Open, PartError,
     RECORD_BYTES_MAX, Record, RecordId, Salt, SourceName,
 };
+pub use residue::{Left, Part, Residue, ResidueError};
 pub use seal::Seal;
 pub use time::{Timestamp, TimestampError};
 pub use vocabulary::{Event, Kind, Unfit};

@@ -105,10 +105,7 @@ const EVENTS: &[(Kind, &str)] = &[
         Kind::LogAttested,
         r#"{"offset":7,"fold":1,"root":"00","digest":"01","history":"02","checkpoint":"x\n"}"#,
     ),
-    (
-        Kind::LogErased,
-        r#"{"records":[{"offset":3,"residue":"00"}],"why":"asked for","replaced":[{"offset":3,"element":"00"}],"digest":"01","history":"02"}"#,
-    ),
+    (Kind::LogErased, r#"{"records":[{"offset":3,"residue":"00"}],"why":"asked for"}"#),
     (
         Kind::ScopeVerified,
         r#"{"scope":"files/local/a.yaml","snapshot":{"id":"00000000-0000-0000-0000-000000000007","compared":"00000000-0000-0000-0000-00000000000c"},"seen":3,"refused":1,"digest":"00"}"#,

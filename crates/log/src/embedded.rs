@@ -14,6 +14,8 @@
 //! acknowledged. A crash tears off only what never was; where records below the watermark are
 //! missing, the log is damaged and is not opened, instead of going on shorter than it was.
 
+mod erase;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

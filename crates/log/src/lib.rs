@@ -137,6 +137,12 @@ pub enum Error {
     /// A record has an attribute that could not be read again.
     #[error("a record can't be appended")]
     Unfit(#[from] PartError),
+    /// What was to take a record's place is not what is left of it.
+    #[error("what is to be left of the record at offset {offset} is not of that record")]
+    NotLeft {
+        /// Where.
+        offset: Offset,
+    },
     /// There is no room left on the disk.
     #[error("the disk that holds {} is full", .path.display())]
     DiskFull {

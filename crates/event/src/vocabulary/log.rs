@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::position::{LogId, Offset};
+use crate::vocabulary::limits;
 
 /// The first record of a log. A later one of the kind is ignored, so that two nodes that both
 /// found the log empty agree.
@@ -85,38 +86,26 @@ pub struct LogAttested {
     pub checkpoint: String,
 }
 
-/// Records were erased: their subject, author, pointer and data are gone, and the salts with them.
+/// Of these records something was erased: subject, author, pointer or data, and their salts. What
+/// is left of each stands in the log as its residue. From here on every replay
+/// agrees; digests that were signed between an erased record and this one can be reached no more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogErased {
-    /// The erased records, by ascending offset.
+    /// The records, by ascending offset.
     pub records: Vec<ErasedRecord>,
     /// Why, in words that name no one.
+    #[serde(deserialize_with = "limits::words")]
+    #[schemars(length(max = 16384), regex(pattern = r"^[^\u0000]*$"))]
     pub why: String,
-    /// What stands in the state digest in the place of what is gone.
-    pub replaced: Vec<Replaced>,
-    /// The state digest after the erasure, lower-case hexadecimal.
-    pub digest: String,
-    /// The history digest after the erasure, lower-case hexadecimal.
-    pub history: String,
 }
 
-/// One erased record.
+/// One record of which something was erased.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErasedRecord {
     /// Where it stands.
     pub offset: Offset,
-    /// The SHA-256 of what is left of it for a replay, lower-case hexadecimal.
+    /// The SHA-256 of its residue, lower-case hexadecimal.
     pub residue: String,
-}
-
-/// One element of the state that an erasure replaced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Replaced {
-    /// The record that the element came from.
-    pub offset: Offset,
-    /// The hash of the element that stands there now, lower-case hexadecimal.
-    pub element: String,
 }

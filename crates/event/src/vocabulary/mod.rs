@@ -25,7 +25,7 @@ pub use entity::{EntityGone, EntityRefused, EntityRemoved, EntitySeen, Fault, Sn
 pub use limits::{KEY_BYTES_MAX, WORDS_BYTES_MAX, is_key};
 pub use location::{LocationRegistered, LocationRemoved, LocationUpdated, RefreshAsked};
 pub use log::{
-    FoldAdopted, KeyRotated, LogAttested, LogCreated, LogErased, Orphans, PolicySet, Replaced,
+    ErasedRecord, FoldAdopted, KeyRotated, LogAttested, LogCreated, LogErased, Orphans, PolicySet,
 };
 pub use scope::{NameError, ScopeName, ScopeRetired, ScopeVerified, WithdrawalApproved};
 
