@@ -255,8 +255,9 @@ pub(crate) struct AttestationShown {
     record: String,
     /// The last record that it speaks of.
     position: String,
-    /// Whether this node folded the same.
-    agrees: bool,
+    /// Whether this node folded the same; `null` where something of what it speaks of was erased
+    /// after it was signed, so that its digests can be reached no more.
+    agrees: Option<bool>,
     /// The version of the fold's rules.
     fold: u32,
     /// The root of the Merkle tree, in hexadecimal.

@@ -174,6 +174,7 @@ const fn words(why: Why) -> &'static str {
         Why::OtherSubject => "its subject is not the reference of its document",
         Why::Relations => "its document refers to what can't be referred to",
         Why::Policy => "the kinds of its policy can't be read",
+        Why::Residue => "what an erasure left of it is not what stood there",
         Why::Full => "the catalog has no numbers left for what it names",
     }
 }

@@ -147,8 +147,17 @@ pub enum Act {
         /// How far the source was read.
         cursor: Box<str>,
     },
-    /// An event whose data was erased.
+    /// An event whose data was erased, and that changes nothing any more.
     Erased,
+    /// `entity.seen`, `entity.gone` or `entity.refused` of which the data was erased.
+    Withheld {
+        /// Which scope.
+        scope: ScopeName,
+        /// The snapshot that it belongs to.
+        snapshot: Option<SnapshotMark>,
+        /// The entity whose document is gone, where it was one and what it is about is kept.
+        reference: Option<EntityRef>,
+    },
     /// What can't be folded, and why.
     Garbage(Why),
     /// One of ours that came later than this program.
@@ -165,6 +174,12 @@ pub enum Newer {
         /// The type.
         name: Box<str>,
     },
+    /// What is left of a record that was erased.
+    #[error(
+        "the log holds what is left of an erased record in a form that this version of Annals does \
+         not know"
+    )]
+    Residue,
     /// A policy whose kinds say what this program does not know.
     #[error("the log holds a policy whose kinds say more than this version of Annals knows")]
     Policy,

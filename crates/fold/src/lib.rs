@@ -10,8 +10,8 @@
 //!
 //! Invariant: the same log gives the same rows, whatever node folds it, in whatever batches.
 //! Invariant: a record that was seen before, or comes from a fenced epoch, changes nothing but the
-//! counts of its source, whatever its type; neither does it stop a node. So does one that was
-//! erased, whatever it was.
+//! counts of its source, whatever its type; neither does it stop a node.
+//! Invariant: of a record that was erased counts what its residue keeps, and nothing else.
 //! Invariant: rules that were ever in force stay here; a new rule is a new version (`v1`, …),
 //! in force from the log's `fold.adopted` on.
 

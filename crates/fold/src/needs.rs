@@ -76,7 +76,9 @@ pub fn first_needs(record: &Prepared, mut need: impl FnMut(Key)) {
                 need(Key::Ref(assertion.target.clone()));
             }
         }
-        Act::Gone { scope, reference, .. } | Act::Refused { scope, reference, .. } => {
+        Act::Gone { scope, reference, .. }
+        | Act::Refused { scope, reference, .. }
+        | Act::Withheld { scope, reference, .. } => {
             need(Key::Scope(scope.clone()));
             if let Some(reference) = reference {
                 need(Key::Ref(reference.clone()));
@@ -91,9 +93,9 @@ pub fn first_needs(record: &Prepared, mut need: impl FnMut(Key)) {
 pub fn second_needs(prior: &Prior, record: &Prepared, mut need: impl FnMut(Key)) {
     let (scope, reference) = match &record.act {
         Act::Seen { scope, document, .. } => (Some(scope), Some(&document.reference)),
-        Act::Gone { scope, reference, .. } | Act::Refused { scope, reference, .. } => {
-            (Some(scope), reference.as_ref())
-        }
+        Act::Gone { scope, reference, .. }
+        | Act::Refused { scope, reference, .. }
+        | Act::Withheld { scope, reference, .. } => (Some(scope), reference.as_ref()),
         Act::Removed { reference } => (None, Some(reference)),
         _ => return,
     };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use event::vocabulary::{EntityGone, EntityRefused, EntitySeen, PolicySet, is_key};
 use event::{
-    Content, Entry, Event, LogId, Offset, Open, Record, RecordId, Salt, Seal, SourceName,
-    Timestamp, Unfit,
+    Body, Content, Entry, Erased, Event, Kind, LogId, Offset, Open, Record, RecordId, Residue,
+    ResidueError, Salt, Seal, SourceName, Timestamp, Unfit,
 };
 use model::index::Terms;
 use model::kinds::{CustomKind, Kinds, Unread};
@@ -92,11 +92,11 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn new(record: &Record) -> Self {
-        let open = record.open();
+    /// What a record says of itself; of one that was erased, as far as it is kept.
+    fn new(record: &Record, open: Option<&Open>) -> Self {
         Self {
             id: record.id,
-            kind: event::Kind::from_name(&record.kind).map_or(0, event::Kind::code),
+            kind: Kind::from_name(&record.kind).map_or(0, Kind::code),
             source: record.source.clone(),
             time: record.time,
             recorded: record.recorded,
@@ -160,7 +160,13 @@ pub fn prepare(entry: Entry, under: &Under) -> Prepared {
     let Entry { offset, content } = entry;
     let (stamp, act) = match &content {
         Err(bytes) => (Err(bytes.len() as u64), Act::Garbage(Why::NotARecord)),
-        Ok(record) => (Ok(Stamp::new(record)), act_of(record, under)),
+        Ok(record) => match &record.body {
+            Body::Open(open) => (Ok(Stamp::new(record, Some(open))), act_of(record, open, under)),
+            Body::Erased(erased) => {
+                let (open, act) = left_of(record, erased, under);
+                (Ok(Stamp::new(record, open.as_ref())), act)
+            }
+        },
     };
     Prepared { offset, stamp, act, under: under.clone(), content }
 }
@@ -182,10 +188,7 @@ impl Prepared {
     }
 }
 
-fn act_of(record: &Record, under: &Under) -> Act {
-    let Some(open) = record.open() else {
-        return Act::Erased;
-    };
+fn act_of(record: &Record, open: &Open, under: &Under) -> Act {
     match Event::of(record) {
         Ok(event) => read_event(event, open, under).unwrap_or_else(Act::Garbage),
         Err(Unfit::Newer { name }) => Act::Newer(Newer::Type { name: name.into() }),
@@ -193,6 +196,42 @@ fn act_of(record: &Record, under: &Under) -> Act {
         Err(Unfit::Data { .. }) => Act::Garbage(Why::Data),
         Err(Unfit::Foreign { .. }) => Act::Garbage(Why::Foreign),
     }
+}
+
+/// What is left of a record of which something was erased, and what that still says. One whose data
+/// is kept says what it said; of another's only what later records build upon is told.
+fn left_of(record: &Record, erased: &Erased, under: &Under) -> (Option<Open>, Act) {
+    if erased.residue.is_empty() {
+        return (None, Act::Erased);
+    }
+    let residue = match Residue::decode(&erased.residue, erased.commitment) {
+        Ok(residue) => residue,
+        Err(ResidueError::Newer { .. }) => return (None, Act::Newer(Newer::Residue)),
+        Err(_) => return (None, Act::Garbage(Why::Residue)),
+    };
+    if let Some(open) = residue.open() {
+        let record = Record { body: Body::Open(open.clone()), ..record.clone() };
+        let act = act_of(&record, &open, under);
+        return (Some(open), act);
+    }
+    let about = residue.subject.value().and_then(|subject| reference(Some(subject)).ok());
+    let left = residue.left;
+    let act = match (Kind::from_name(&record.kind), left.scope) {
+        (Some(Kind::EntitySeen), Some(scope)) => {
+            Act::Withheld { scope, snapshot: left.snapshot, reference: about }
+        }
+        (Some(Kind::EntityGone | Kind::EntityRefused), Some(scope)) => {
+            Act::Withheld { scope, snapshot: left.snapshot, reference: None }
+        }
+        (Some(Kind::AspectObserved), _) => match (about, left.aspect) {
+            (Some(reference), Some(aspect)) => {
+                Act::Aspect { reference, aspect: aspect.into(), value: "".into() }
+            }
+            _ => Act::Erased,
+        },
+        _ => Act::Erased,
+    };
+    (None, act)
 }
 
 fn read_event(event: Event<'_>, open: &Open, under: &Under) -> Result<Act, Why> {

@@ -30,11 +30,13 @@ pub enum Why {
     Policy = 10,
     /// There is no number left for what it names.
     Full = 11,
+    /// Something of it was erased, and what is left can't be read or is not what stood there.
+    Residue = 12,
 }
 
 impl Why {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotARecord,
         Self::Foreign,
         Self::Data,
@@ -46,6 +48,7 @@ impl Why {
         Self::Relations,
         Self::Policy,
         Self::Full,
+        Self::Residue,
     ];
 }
 

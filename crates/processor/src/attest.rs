@@ -3,10 +3,10 @@
 //! The fold takes nobody's word for them. They are judged here, against what is folded before
 //! them, and change nothing but what is served to auditors.
 
-use event::vocabulary::{KeyRotated, LogAttested};
+use event::vocabulary::{KeyRotated, LogAttested, LogErased};
 use event::{Event, Kind, Offset, Record};
 use proof::{Checkpoint, NoteError, VerifierKey, folded_line};
-use views::{Commit, Dispute, Identity, PublishedDigests, Reader};
+use views::{Commit, Dispute, ErasedRow, Identity, PublishedDigests, Reader};
 
 use crate::batch::Ready;
 
@@ -19,19 +19,22 @@ pub(crate) enum Statement {
     Rotated(KeyRotated),
     /// What was signed.
     Attested(Box<LogAttested>),
+    /// Of which records something was erased.
+    Erased(LogErased),
 }
 
 impl Statement {
     /// What a record says, if it says anything of the kind.
     pub(crate) fn of(record: &Record) -> Option<Self> {
         match Kind::from_name(&record.kind)? {
-            Kind::LogCreated | Kind::KeyRotated | Kind::LogAttested => {}
+            Kind::LogCreated | Kind::KeyRotated | Kind::LogAttested | Kind::LogErased => {}
             _ => return None,
         }
         match Event::of(record).ok()? {
             Event::LogCreated(created) => created.key.map(Self::Began),
             Event::KeyRotated(rotated) => Some(Self::Rotated(rotated)),
             Event::LogAttested(attested) => Some(Self::Attested(attested.into())),
+            Event::LogErased(erased) => Some(Self::Erased(erased)),
             _ => None,
         }
     }
@@ -42,9 +45,20 @@ pub(crate) enum Judged {
     /// The log has this key from here on.
     Key(String),
     /// It is signed as it must be.
-    Attested { statement: Box<LogAttested>, dispute: Option<Dispute>, is_first: bool },
+    Attested { statement: Box<LogAttested>, agreement: Agreement, is_first: bool },
+    /// Of these records something was erased, and is not in the views. The others that it names
+    /// were folded as they were written.
+    Erased { explained: Vec<ErasedRow>, missing: Vec<Offset> },
     /// It is not, and why.
     Refused(String),
+}
+
+/// Whether a statement says what was folded.
+pub(crate) enum Agreement {
+    Agrees,
+    Differs(Dispute),
+    /// Something that it speaks of was erased after it was signed.
+    Unreachable,
 }
 
 impl Judged {
@@ -52,11 +66,19 @@ impl Judged {
     pub(crate) fn write(&self, commit: &mut Commit<'_>, offset: Offset) {
         match self {
             Self::Key(key) => commit.identity(offset, key),
-            Self::Attested { statement, dispute, is_first } => {
-                commit.attested(offset, dispute.is_none(), statement);
-                if let Some(dispute) = dispute.as_ref().filter(|_| *is_first) {
+            Self::Attested { statement, agreement, is_first } => {
+                let agrees = match agreement {
+                    Agreement::Agrees => Some(true),
+                    Agreement::Differs(_) => Some(false),
+                    Agreement::Unreachable => None,
+                };
+                commit.attested(offset, agrees, statement);
+                if let (Agreement::Differs(dispute), true) = (agreement, is_first) {
                     commit.dispute(dispute);
                 }
+            }
+            Self::Erased { explained, .. } => {
+                explained.iter().for_each(|erased| commit.explained(*erased));
             }
             Self::Refused(_) => {}
         }
@@ -96,11 +118,11 @@ pub(crate) fn judge(
             if reader.origin()?.as_deref() != Some(&checkpoint.origin) {
                 return refused("the checkpoint is of another log");
             }
-            let why = differs(reader, offset, attested, &checkpoint)?;
-            let dispute = why.map(|why| Dispute { record: offset, why });
+            let agreement = compare(reader, offset, attested, &checkpoint)?;
             let is_first = reader.dispute()?.is_none();
-            Ok(Judged::Attested { statement: attested.clone(), dispute, is_first })
+            Ok(Judged::Attested { statement: attested.clone(), agreement, is_first })
         }
+        (Statement::Erased(erased), reader) => explained(reader, offset, erased),
     }
 }
 
@@ -133,27 +155,51 @@ fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-/// In what a statement differs from what was folded, in words.
-fn differs(
+/// Whether a statement says what was folded, and if not, in what it differs, in words.
+fn compare(
     reader: &Reader,
-    offset: Offset,
+    record: Offset,
     attested: &LogAttested,
     checkpoint: &Checkpoint,
-) -> Result<Option<String>, views::Error> {
+) -> Result<Agreement, views::Error> {
+    let differs = |why| Ok(Agreement::Differs(Dispute { record, why }));
     let speaks_of = attested.offset;
-    if speaks_of >= offset {
-        return Ok(Some(format!("it speaks of record {speaks_of}, which comes after it")));
+    if speaks_of >= record {
+        return differs(format!("it speaks of record {speaks_of}, which comes after it"));
     }
     if reader.tree_root(checkpoint.size)? != checkpoint.root {
-        return Ok(Some(format!("the records up to {speaks_of} are not those that were signed")));
+        return differs(format!("the records up to {speaks_of} are not those that were signed"));
     }
     let Some(PublishedDigests { state, history }) = reader.digests(speaks_of)? else {
-        return Ok(None);
+        return Ok(Agreement::Agrees);
     };
     let digests =
         [(attested.digest.as_str(), hex(&state)), (&attested.history, history.to_string())];
     let found = digests.iter().zip(["state", "history"]).find(|((said, is), _)| said != is);
-    Ok(found.map(|((said, is), of)| {
-        format!("the {of} digest after record {speaks_of} was signed as {said} and is {is}")
-    }))
+    let Some(((said, is), of)) = found else { return Ok(Agreement::Agrees) };
+    // What was erased without a word for it so far was there when this was signed: if the word
+    // never comes, `annals audit verify` says so.
+    if reader.first_unexplained()?.is_some_and(|erased| erased <= speaks_of) {
+        return Ok(Agreement::Unreachable);
+    }
+    differs(format!("the {of} digest after record {speaks_of} was signed as {said} and is {is}"))
+}
+
+/// What the word that something was erased explains of what was folded.
+fn explained(
+    reader: Option<&Reader>,
+    by: Offset,
+    erased: &LogErased,
+) -> Result<Judged, views::Error> {
+    let (mut explained, mut missing) = (Vec::new(), Vec::new());
+    for record in erased.records.iter().filter(|record| record.offset < by) {
+        let row = reader.map(|reader| reader.erased(record.offset)).transpose()?.flatten();
+        match row {
+            // What is left of it now was left by a later erasure, which says so.
+            Some(row) if hex(&row.residue) != record.residue => {}
+            Some(row) => explained.push(ErasedRow { by: Some(by), ..row }),
+            None => missing.push(record.offset),
+        }
+    }
+    Ok(Judged::Erased { explained, missing })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use event::{Entry, LogId, RecordId, leaf_of_record, leaf_of_unreadable};
+use event::{Body, Entry, LogId, Record, RecordId, Residue, leaf_of_record, leaf_of_unreadable};
 use fold::{Change, Folded, Key, Need, Prepared, Prior, Step, Under, element_of, is_element};
 use proof::{ElementHash, HistoryDigest, Link, StateDigest};
 use views::{Applied, Commit, Done, PublishedDigests, Views};
@@ -15,6 +15,8 @@ pub(crate) struct Ready {
     pub(crate) record: Prepared,
     pub(crate) leaf: [u8; 32],
     pub(crate) id: Option<RecordId>,
+    /// The SHA-256 of what is left of it, if something of it was erased.
+    pub(crate) residue: Option<[u8; 32]>,
     /// What it says of the log, in the name of its key.
     pub(crate) statement: Option<Statement>,
 }
@@ -28,9 +30,18 @@ pub(crate) fn prepare(entries: Vec<Entry>, under: &Under) -> Vec<Ready> {
         };
         let record = entry.content.as_ref().ok();
         let (id, statement) = (record.map(|record| record.id), record.and_then(Statement::of));
-        Ready { record: fold::prepare(entry, under), leaf: leaf.hash, id, statement }
+        let residue = record.and_then(residue_of);
+        Ready { record: fold::prepare(entry, under), leaf: leaf.hash, id, residue, statement }
     };
     entries.into_iter().map(ready).collect()
+}
+
+/// The hash of what is left of a record, if something of it was erased.
+pub(crate) fn residue_of(record: &Record) -> Option<[u8; 32]> {
+    match &record.body {
+        Body::Open(_) => None,
+        Body::Erased(erased) => Some(Residue::hash(&erased.residue)),
+    }
 }
 
 /// Loads what the records of a batch name themselves, in two rounds.
@@ -81,7 +92,8 @@ impl Digests {
     pub(crate) fn done(&mut self, ready: &Ready) -> Done {
         let state = *self.published.get_or_insert_with(|| self.state.finish());
         let digests = PublishedDigests { state, history: self.history };
-        Done { id: ready.id, leaf: ready.leaf, digests: Some(digests) }
+        let digests = Some(digests);
+        Done { id: ready.id, leaf: ready.leaf, digests, residue: ready.residue }
     }
 }
 

@@ -11,8 +11,8 @@ use log::{Budget, Log};
 use parking_lot::Mutex;
 use views::{Applied, Done, Views};
 
-use crate::attest::{self, Judged};
-use crate::batch::{Digests, Ready, applied, fold_one, prefetch, prepare};
+use crate::attest::{self, Agreement, Judged};
+use crate::batch::{Digests, Ready, applied, fold_one, prefetch, prepare, residue_of};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 
@@ -56,6 +56,17 @@ pub enum Error {
         end: Offset,
         /// The last record that was folded.
         applied: Offset,
+    },
+    /// The views were made while the log still held what was erased since.
+    #[error(
+        "the views hold what was erased of the record at offset {offset}, as record {by} says: they \
+         have to be built anew, which the next start does"
+    )]
+    HoldsErased {
+        /// The record of which something was erased.
+        offset: Offset,
+        /// The record that says so.
+        by: Offset,
     },
     /// The log is not the one that the views were made of.
     #[error(
@@ -298,13 +309,32 @@ impl Processor {
                 self.metrics.refused_statements.inc();
                 tracing::warn!(offset, why, "a statement about the log is not signed by its key");
             }
-            Judged::Attested { dispute: Some(dispute), .. } => {
+            Judged::Attested { agreement: Agreement::Differs(dispute), .. } => {
                 let why = &dispute.why;
                 tracing::error!(offset, why, "this node disagrees with what the log's key signed");
             }
+            Judged::Erased { missing, .. } => self.check_erased(offset, missing)?,
             Judged::Attested { .. } | Judged::Key(_) => {}
         }
         Ok(Some((offset, judged)))
+    }
+
+    /// Looks at records that were folded as they were written, although another says that something
+    /// of them was erased.
+    fn check_erased(&self, by: Offset, missing: &[Offset]) -> Result<(), Error> {
+        for &offset in missing {
+            let entries = self.log.read(offset, Budget { entries: 1, bytes: 1 })?;
+            let record = entries.first().and_then(|entry| entry.content.as_ref().ok());
+            if record.is_some_and(|record| record.open().is_none()) {
+                return Err(Error::HoldsErased { offset, by });
+            }
+            tracing::error!(
+                offset,
+                by,
+                "a record that was said to be erased still stands in the log"
+            );
+        }
+        Ok(())
     }
 
     fn applied(
@@ -346,9 +376,13 @@ fn complete_tree(log: &dyn Log, views: &Views) -> Result<(), Error> {
         entries.truncate(usize::try_from(end - from).unwrap_or(usize::MAX));
         let done = entries.iter().map(|entry| match &entry.content {
             Ok(record) => {
-                Done { id: Some(record.id), leaf: leaf_of_record(record).hash, digests: None }
+                let (id, leaf) = (Some(record.id), leaf_of_record(record).hash);
+                Done { id, leaf, digests: None, residue: residue_of(record) }
             }
-            Err(raw) => Done { id: None, leaf: leaf_of_unreadable(raw).hash, digests: None },
+            Err(raw) => {
+                let leaf = leaf_of_unreadable(raw).hash;
+                Done { id: None, leaf, digests: None, residue: None }
+            }
         });
         let done: Vec<Done> = done.collect();
         views.complete_tree(&done)?;

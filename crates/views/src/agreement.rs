@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use event::Offset;
-use fold::{Change, Claim, EntityId, Item, Key, ScopeId, Version};
+use fold::{Change, ChangeKind, Claim, EntityId, Item, Key, ScopeId, Version};
 
 use crate::Error;
 use crate::changes::{self, Changed};
@@ -121,7 +121,8 @@ impl Check<'_> {
         };
         let document = serde_json::from_slice(&version.document).unwrap_or_default();
         let own = model::document::Document::new(&document).reference();
-        if named != id || own.as_ref() != Ok(&name) {
+        let is_own = version.change == ChangeKind::Erased || own.as_ref() == Ok(&name);
+        if named != id || !is_own {
             return Ok(Some(format!("{name} is the name of another entity than the one it names")));
         }
         for edge in &version.edges {

@@ -23,8 +23,9 @@ pub struct Identity {
 pub struct Attestation {
     /// Its record.
     pub record: Offset,
-    /// Whether it says what was folded.
-    pub agrees: bool,
+    /// Whether it says what was folded; nothing where something of the records that it speaks of
+    /// was erased after it was signed, and can be folded as it was no more.
+    pub agrees: Option<bool>,
     /// What it says.
     pub statement: LogAttested,
 }
@@ -50,7 +51,12 @@ pub(crate) fn read_attestation(key: &[u8], row: &[u8]) -> Option<Attestation> {
     let record = KeyReader::new(Table::Attestation, key)?.u64()?;
     let [FORM, agrees, data @ ..] = row else { return None };
     let statement = serde_json::from_slice(data).ok()?;
-    Some(Attestation { record, agrees: *agrees == 1, statement })
+    let agrees = match agrees {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    };
+    Some(Attestation { record, agrees, statement })
 }
 
 pub(crate) fn read_dispute(row: &[u8]) -> Option<Dispute> {
@@ -66,8 +72,8 @@ impl Commit<'_> {
     }
 
     /// Takes in a statement that is signed as it must be.
-    pub fn attested(&mut self, offset: Offset, agrees: bool, statement: &LogAttested) {
-        let mut row = vec![FORM, u8::from(agrees)];
+    pub fn attested(&mut self, offset: Offset, agrees: Option<bool>, statement: &LogAttested) {
+        let mut row = vec![FORM, agrees.map_or(2, u8::from)];
         row.extend_from_slice(&Event::LogAttested(statement.clone()).to_data());
         self.rows.put(Table::Attestation, KeyBytes::new(Table::Attestation).u64(offset), row);
     }

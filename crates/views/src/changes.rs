@@ -31,6 +31,8 @@ pub enum Changed {
     Aspect,
     /// Something happened to it.
     Activity,
+    /// Its document was erased.
+    Erased,
 }
 
 /// That something changed.
@@ -71,6 +73,7 @@ pub(crate) fn note(changes: &mut Vec<CatalogChange>, offset: Offset, after: &Cha
                 ChangeKind::Withdrawn => Changed::Withdrawn,
                 ChangeKind::Restored => Changed::Restored,
                 ChangeKind::Status => Changed::Status,
+                ChangeKind::Erased => Changed::Erased,
             };
             (Some(*id), what)
         }

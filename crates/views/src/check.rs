@@ -92,7 +92,9 @@ fn fold_key(table: Table, bytes: &[u8]) -> Option<Key> {
         | Table::Record
         | Table::Attestation
         | Table::Identity
-        | Table::Dispute => return None,
+        | Table::Dispute
+        | Table::Erased
+        | Table::Unexplained => return None,
     })
 }
 
@@ -156,6 +158,8 @@ fn own_row(table: Table, bytes: &[u8], row: &[u8]) -> Option<()> {
         Table::Attestation => crate::attested::read_attestation(bytes, row).map(|_| ()),
         Table::Identity => crate::attested::read_identity(bytes, row).map(|_| ()),
         Table::Dispute => crate::attested::read_dispute(row).map(|_| ()),
+        Table::Erased => crate::erased::read_erased(bytes, row).map(|_| ()),
+        Table::Unexplained => (key.rest().len() == 8 && row.is_empty()).then_some(()),
         Table::TermLog => {
             key.u32()?;
             key.newest()?;

@@ -130,7 +130,8 @@ impl Reader {
                 | Changed::Updated
                 | Changed::Withdrawn
                 | Changed::Restored
-                | Changed::Status => {
+                | Changed::Status
+                | Changed::Erased => {
                     own.insert(entity);
                     Concern::Version
                 }

@@ -137,6 +137,10 @@ tables! {
     Identity = 100 in Sundry;
     /// The first statement that says something else than what was folded.
     Dispute = 101 in Sundry;
+    /// offset → what is left of a record of which something was erased, and which record says so
+    Erased = 102 in Sundry;
+    /// offset → nothing, as long as no record says so
+    Unexplained = 103 in Sundry;
 }
 
 /// A key that is being written.

@@ -10,7 +10,7 @@ use crate::applied::Applied;
 use crate::keys::{KeyBytes, KeyReader, Table};
 use crate::pending::Rows;
 use crate::store::OwnedSnapshot;
-use crate::{Error, Reader};
+use crate::{Error, Reader, erased};
 
 /// How many bytes the digests of one record take.
 const DIGESTS_BYTES: usize = 64;
@@ -33,6 +33,8 @@ pub struct Done {
     pub leaf: Hash,
     /// The digests after it, if they were computed.
     pub digests: Option<PublishedDigests>,
+    /// The SHA-256 of what is left of it, if something of it was erased.
+    pub residue: Option<Hash>,
 }
 
 /// Writes what a batch adds.
@@ -52,6 +54,9 @@ pub(crate) fn finish(tree: &mut Frontier, rows: &mut Rows, records: &[Done]) {
         if let Some(PublishedDigests { state, history }) = record.digests {
             digests.extend_from_slice(&state);
             digests.extend_from_slice(&history.0);
+        }
+        if let Some(residue) = record.residue {
+            erased::note(rows, offset, residue);
         }
         if let Some(id) = record.id {
             let key = KeyBytes::new(Table::Record).raw(id.0.as_bytes()).u64(offset);

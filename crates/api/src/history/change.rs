@@ -45,6 +45,8 @@ kinds! {
     Restored = "restored";
     /// Its status, and nothing else of its document.
     Status = "status";
+    /// Its document was erased, and it is not there until a scope shows another.
+    Erased = "erased";
     /// Documents of others made relations begin that it shows.
     RelationAdded = "relation-added";
     /// Documents of others made relations end.
@@ -201,6 +203,7 @@ impl Changes {
     fn kind(&self, id: EntityId, was: Option<&Version>, now: &Version) -> Result<What, ApiError> {
         let listed = |version: &Version| version.is_listed();
         let what = match (was.is_some_and(listed), now.is_listed()) {
+            (true, false) if now.change == ChangeKind::Erased => What::Erased,
             (true, false) => What::Withdrawn,
             (false, true) => {
                 let before = self.before.as_ref().map(|before| before.history(id, None, 1000));
@@ -216,6 +219,7 @@ impl Changes {
                 ChangeKind::Withdrawn => What::Withdrawn,
                 ChangeKind::Restored => What::Restored,
                 ChangeKind::Status => What::Status,
+                ChangeKind::Erased => What::Erased,
             },
         };
         Ok(what)
@@ -321,7 +325,7 @@ pub(crate) struct ChangeShown {
     entity_ref: String,
     /// The record that made it.
     position: String,
-    /// `created`, `updated`, `withdrawn`, `restored`, `status`, `relation-added`,
+    /// `created`, `updated`, `withdrawn`, `restored`, `status`, `erased`, `relation-added`,
     /// `relation-removed`, `relations-changed`, `aspect` or `activity`.
     change: &'static str,
     /// When it was appended.

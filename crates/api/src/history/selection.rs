@@ -19,7 +19,7 @@ const VALUES_MAX: usize = 100;
 pub(crate) const CHANGE: Param = Param::new(
     "change",
     Form::Texts,
-    "Only such changes: `created`, `updated`, `withdrawn`, `restored`, `status`, \
+    "Only such changes: `created`, `updated`, `withdrawn`, `restored`, `status`, `erased`, \
      `relation-added`, `relation-removed`, `relations-changed`, `aspect` or `activity`.",
 )
 .like("withdrawn");

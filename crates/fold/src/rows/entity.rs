@@ -24,6 +24,8 @@ pub enum ChangeKind {
     Restored,
     /// Its status changed, and nothing else.
     Status,
+    /// Its document was erased. Nothing is shown until a scope shows one again.
+    Erased,
 }
 
 /// Which record made a change, and on whose behalf.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use event::vocabulary::Orphans;
-use event::{Offset, Seal};
+use event::{Offset, Salt, Seal};
 use model::index::Terms;
 use model::relations::Assertion;
 
@@ -336,6 +336,37 @@ pub(super) fn withdraw(
         after.edges.clear();
     }
     cx.put_version(id, after);
+    Ok(())
+}
+
+/// What was shown here was erased: the entity, if nothing else holds it now, has a version that
+/// says so.
+pub(super) fn show_erased(cx: &mut Context<'_>, id: EntityId, scope: ScopeId) -> Result<(), Needs> {
+    let before = cx.version(id)?;
+    if before.as_ref().is_some_and(|now| now.live) {
+        return Ok(());
+    }
+    let version = Version {
+        offset: cx.offset(),
+        change: ChangeKind::Erased,
+        live: false,
+        unread: false,
+        orphan: false,
+        holder: scope,
+        since: cx.offset(),
+        born: before.as_ref().map_or(cx.offset(), |now| now.born),
+        content: Seal { salt: Salt::default(), hash: [0; 32] },
+        own_etag: false,
+        edges: Vec::new(),
+        faults: Vec::new(),
+        cause: cx.cause(Some(scope)),
+        document: Bytes::from_static(b"null"),
+        terms: Memo::default(),
+    };
+    if before.is_none() {
+        put_uid(cx, id)?;
+    }
+    cx.put_version(id, version);
     Ok(())
 }
 

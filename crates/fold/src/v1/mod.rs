@@ -12,6 +12,7 @@ mod entity_gone;
 mod entity_refused;
 mod entity_removed;
 mod entity_seen;
+mod entity_withheld;
 mod location;
 mod log;
 mod refresh;
@@ -163,6 +164,9 @@ fn rule(cx: &mut Context<'_>, record: &Prepared) -> Result<(), Needs> {
                 fault,
             };
             entity_refused::fold(cx, scope, *snapshot, refused)?;
+        }
+        Act::Withheld { scope, snapshot, reference } => {
+            entity_withheld::fold(cx, scope, *snapshot, reference.as_ref())?;
         }
         Act::Removed { reference } => entity_removed::fold(cx, reference)?,
         Act::Aspect { reference, aspect, value } => aspect::fold(cx, reference, aspect, value)?,
