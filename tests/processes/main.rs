@@ -6,6 +6,7 @@ mod as_of;
 mod audit;
 mod command_line;
 mod corpus;
+mod erasure;
 mod files;
 mod http;
 mod kills;

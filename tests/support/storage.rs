@@ -51,3 +51,16 @@ pub fn flip_a_bit(data: &Path, family: &str) {
         (name == family).then_some(value)
     });
 }
+
+/// Hands out all keys and values of a database of a data folder.
+pub fn each_row(folder: &Path, mut take: impl FnMut(&[u8])) {
+    let (db, families) = open(folder);
+    for name in &families {
+        let family = db.cf_handle(name).unwrap();
+        for row in db.iterator_cf(family, IteratorMode::Start) {
+            let (key, value) = row.unwrap();
+            take(&key);
+            take(&value);
+        }
+    }
+}

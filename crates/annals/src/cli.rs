@@ -145,6 +145,37 @@ pub(crate) enum LogCommand {
         #[command(flatten)]
         source: Source,
     },
+    /// Take what records say, or all that names a subject, out of the log of a stopped node, for
+    /// good. Proofs still hold; views and search index are made anew.
+    Erase(LogErase),
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["event", "subject"]))]
+pub(crate) struct LogErase {
+    /// The data folder [default: ./data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration that names the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A record, by its id: what it says, who wrote it and where it was read. May be given several
+    /// times.
+    #[arg(long, value_name = "ID", conflicts_with = "subject")]
+    pub(crate) event: Vec<String>,
+    /// An entity, a person most often: its own records, and of all others what names it.
+    #[arg(long, value_name = "REF")]
+    pub(crate) subject: Option<String>,
+    /// A further text that names the subject, wherever it stands as a word. May be given several
+    /// times.
+    #[arg(long, value_name = "TEXT", requires = "subject")]
+    pub(crate) also: Vec<String>,
+    /// Why, in words that name no one; stays in the log.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: String,
+    /// Only say what would be erased.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Where a server listens, unless told otherwise.

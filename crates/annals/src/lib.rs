@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod config;
 mod dry_run;
+mod erasure;
 mod exit;
 mod identity;
 mod known;
@@ -19,6 +20,7 @@ mod listen;
 mod metrics;
 mod node;
 mod port;
+mod rebuild;
 mod report;
 
 use clap::Parser;

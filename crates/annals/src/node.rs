@@ -23,6 +23,7 @@ use crate::attest::{self, Attester};
 use crate::config::Config;
 use crate::identity;
 use crate::known::KnownViews;
+use crate::rebuild;
 
 /// Where a data folder is, unless told otherwise.
 const DATA: &str = "data";
@@ -107,11 +108,14 @@ pub(crate) fn views_folder(data: &Path) -> PathBuf {
 pub(crate) fn open_log(data: &Path) -> Result<EmbeddedLog> {
     let folder = log_folder(data);
     make_folder(&folder)?;
-    Ok(EmbeddedLog::open(&folder, EmbeddedOptions::default())?)
+    let log = EmbeddedLog::open(&folder, EmbeddedOptions::default())?;
+    rebuild::rewrite_log(data, &log)?;
+    Ok(log)
 }
 
 /// Opens the views of a data folder.
 pub(crate) fn open_views(data: &Path, memory_bytes: usize) -> Result<Views> {
+    rebuild::drop_old(data)?;
     let folder = views_folder(data);
     make_folder(&folder)?;
     // The sets in memory of the index come on top of what the database is given.
@@ -182,7 +186,7 @@ impl Node {
             Processor::new(Arc::clone(&log), Arc::clone(&views), metrics, Budget::default())
                 .context("if the log is right, build the views anew with `annals replay`")?;
         let processor = Arc::new(processor);
-        let following = Some(follow(Arc::clone(&processor))?);
+        let following = Some(follow(Arc::clone(&processor), settings.data.clone())?);
         let search = Search::default();
         let feed = feed(&settings.data, &log, &views, &search, &processor);
         let thread = std::thread::Builder::new().name("search".into());
@@ -332,9 +336,21 @@ fn feed(
     feed.giving_way(Box::new(busy))
 }
 
-fn follow(processor: Arc<Processor>) -> Result<JoinHandle<Result<(), processor::Error>>> {
+fn follow(
+    processor: Arc<Processor>,
+    data: PathBuf,
+) -> Result<JoinHandle<Result<(), processor::Error>>> {
     let thread = std::thread::Builder::new().name("fold".into());
-    Ok(thread.spawn(move || processor.run())?)
+    let run = move || {
+        let followed = processor.run();
+        if matches!(followed, Err(processor::Error::HoldsErased { .. }))
+            && let Err(error) = rebuild::ask(&data)
+        {
+            tracing::error!("the views can't be given up: {error:#}");
+        }
+        followed
+    };
+    Ok(thread.spawn(run)?)
 }
 
 /// The kinds of a policy that is in force.

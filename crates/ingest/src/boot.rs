@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use connector::EmitError;
-use event::vocabulary::{EpochBegun, FoldAdopted, LogCreated, PolicySet};
+use event::vocabulary::{EpochBegun, FoldAdopted, LogCreated, LogErased, PolicySet};
 use event::{CODEC_VERSION, Event, HASH_SUITE, LogId, SourceName};
 use log::Log;
 use rand::Rng;
 
 use crate::appender::{Appender, Draft, chain};
 use crate::{Clock, Ingest};
+
+/// The source of what is said of the log itself.
+pub const LOG_SOURCE: &str = "annals/log";
 
 /// How a log begins.
 #[derive(Clone, Debug)]
@@ -52,11 +55,29 @@ pub fn boot(log: &Arc<dyn Log>, clock: &Clock, boot: &Boot) -> Result<bool, Boot
         key: boot.key.clone(),
     });
     let adopted = Event::FoldAdopted(FoldAdopted { version: boot.rules });
-    let source = SourceName::new("annals/log").map_err(|_| EmitError::Stopped)?;
+    let source = SourceName::new(LOG_SOURCE).map_err(|_| EmitError::Stopped)?;
     // Each log has one beginning, so one epoch of its own; later words come in later epochs.
     let appender = Appender::new(Arc::clone(log), Arc::clone(clock), source, 0);
     appender.append(vec![Draft::new(&created), Draft::new(&adopted)])?;
     Ok(true)
+}
+
+/// Says in a log that something of its records was erased, in an epoch of the log's own source that
+/// nobody has used before. Whoever says so is the only one who writes to the log.
+///
+/// # Errors
+/// When it can't be appended.
+pub fn say_erased(
+    log: &Arc<dyn Log>,
+    clock: &Clock,
+    epoch: u64,
+    words: Vec<LogErased>,
+) -> Result<(), BootError> {
+    let source = SourceName::new(LOG_SOURCE).map_err(|_| EmitError::Stopped)?;
+    let appender = Appender::new(Arc::clone(log), Arc::clone(clock), source, epoch);
+    let drafts = words.into_iter().map(|words| Draft::new(&Event::LogErased(words)));
+    appender.append(drafts.collect())?;
+    Ok(())
 }
 
 impl Ingest {

@@ -39,7 +39,7 @@ use parking_lot::{Condvar, Mutex};
 
 use appender::Ticket;
 pub use appender::{Appender, Draft};
-pub use boot::{Boot, BootError, boot};
+pub use boot::{Boot, BootError, LOG_SOURCE, boot, say_erased};
 pub use changes::ChangeItem;
 pub use guard::Guard;
 pub use known::{Known, KnownError, KnownScope, KnownSource};

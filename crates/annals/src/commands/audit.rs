@@ -15,6 +15,7 @@ use crate::exit::{Exit, Wrong};
 use crate::node::{log_folder, open_log, open_views, views_folder};
 use crate::report;
 
+mod erased;
 mod findings;
 mod records;
 mod verify;
@@ -38,11 +39,19 @@ fn verify(args: &AuditVerify, json: bool) -> Result<Exit> {
         "holds": holds,
         "records": outcome.records,
         "attestations": outcome.attestations,
+        "erased": outcome.erased,
+        "unreachable": outcome.unreachable,
         "findings": findings,
     });
     report::result(json, &value, || {
         let mut lines =
             format!("records       {}\nattestations  {}", outcome.records, outcome.attestations);
+        if outcome.erased > 0 {
+            lines.push_str(&format!(
+                "\nerased        {}, after {} of the attestations",
+                outcome.erased, outcome.unreachable
+            ));
+        }
         for finding in &outcome.findings {
             lines.push_str(&format!("\nDIFFERS       {finding}"));
         }

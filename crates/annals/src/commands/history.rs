@@ -83,7 +83,7 @@ fn show(version: &Value) {
     let change = text(&version["change"]);
     let style = match &*change {
         "created" | "restored" | "relation-added" => NEW,
-        "withdrawn" | "relation-removed" => GONE,
+        "withdrawn" | "erased" | "relation-removed" => GONE,
         _ => OTHER,
     };
     let paths = version["changedPaths"].as_array().into_iter().flatten();

@@ -12,6 +12,7 @@ use event::{
 use log::{Budget, Log};
 use serde_json::{Value, json};
 
+use super::erase;
 use super::remote::Server;
 use crate::cli::{LogCommand, Source};
 use crate::config::Config;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: &LogCommand, json: bool) -> Result<Exit> {
         }
         LogCommand::Tail { source, lines, follow } => tail(source, *lines, *follow),
         LogCommand::Stat { source } => stat(source, json),
+        LogCommand::Erase(args) => erase::run(args, json),
     }
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod connectors;
 mod digest;
+mod erase;
 mod generate;
 mod history;
 mod ingest;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use event::{Content, Kind, Offset, SourceName, Timestamp};
 use proof::Hash;
 
+use super::erased::Erasures;
 use super::findings::Finding;
 use super::leaf;
 
@@ -19,6 +20,7 @@ pub(super) struct Records {
     /// Which are statements that something is signed.
     pub(super) statements: Vec<Offset>,
     pub(super) findings: Vec<Finding>,
+    pub(super) erasures: Erasures,
     /// Of each source, its epoch and the number that comes next in it.
     sources: HashMap<SourceName, (u64, u64)>,
     latest: Option<Timestamp>,
@@ -31,6 +33,9 @@ impl Records {
         let mut found = |what: String| {
             self.findings.push(Finding { offset, id: Some(record.id), is_exact: true, what });
         };
+        if let Some(what) = self.erasures.take(offset, content) {
+            found(what);
+        }
         if Kind::from_name(&record.kind) == Some(Kind::LogAttested) {
             self.statements.push(offset);
         }

@@ -31,6 +31,10 @@ const LINE_BYTES_MAX: u64 = 16 << 20;
 pub(super) struct Outcome {
     pub(super) records: u64,
     pub(super) attestations: u64,
+    /// How many records something was erased of.
+    pub(super) erased: u64,
+    /// How many statements were signed before that, of what can be folded no more.
+    pub(super) unreachable: u64,
     /// The first record that is named exactly comes first, ranges come last.
     pub(super) findings: Vec<Finding>,
 }
@@ -58,9 +62,12 @@ pub(super) fn verify(args: &AuditVerify) -> Result<Outcome> {
         Err(error) => audit.find(count - 1, format!("the log can't be folded: {error:#}")),
     }
     let reader = audit.views.as_ref().and_then(|views| views.reader());
-    let mut attestations = 0;
+    let (mut attestations, mut unreachable) = (0, 0);
     if let Some(reader) = &reader {
-        attestations = audit.statements(reader)?;
+        (attestations, unreachable) = audit.statements(reader)?;
+        for (offset, what) in audit.records.erasures.compare(reader)? {
+            audit.find(offset, what);
+        }
     }
     let key = audit.key(args, reader.as_ref())?;
     if let Some(since) = &args.since {
@@ -72,10 +79,11 @@ pub(super) fn verify(args: &AuditVerify) -> Result<Outcome> {
     if let Some(url) = &args.server {
         audit.server(&Server::new(url)?, key.as_ref())?;
     }
+    let erased = audit.records.erasures.records;
     let mut findings = audit.records.findings;
     // A record that is named comes before a range that holds it.
     findings.sort_by_key(|finding| (!finding.is_exact, finding.offset));
-    Ok(Outcome { records: count, attestations, findings })
+    Ok(Outcome { records: count, attestations, erased, unreachable, findings })
 }
 
 /// Reads the records, wherever they are.
@@ -138,8 +146,9 @@ impl Audit {
         Some(tree.root())
     }
 
-    /// Looks at every statement of the log; gives how many there are.
-    fn statements(&mut self, reader: &Reader) -> Result<u64> {
+    /// Looks at every statement of the log; gives how many there are, and of how many the digests
+    /// can be reached no more.
+    fn statements(&mut self, reader: &Reader) -> Result<(u64, u64)> {
         let all = reader.attestations(Offset::MAX, usize::MAX)?;
         for offset in std::mem::take(&mut self.records.statements) {
             if all.binary_search_by(|known| offset.cmp(&known.record)).is_err() {
@@ -149,12 +158,15 @@ impl Audit {
         }
         if let Some(dispute) = reader.dispute()? {
             // What agreed before bounds what does not from below.
-            let good = all.iter().filter(|known| known.agrees && known.record < dispute.record);
+            let good = all
+                .iter()
+                .filter(|known| known.agrees == Some(true) && known.record < dispute.record);
             let first = good.map(|known| known.statement.offset + 1).max().unwrap_or(0);
             let record = dispute.record;
             self.find_from(first, format!("from here on, before record {record}: {}", dispute.why));
         }
-        Ok(all.len() as u64)
+        let unreachable = all.iter().filter(|known| known.agrees.is_none()).count();
+        Ok((all.len() as u64, unreachable as u64))
     }
 
     /// The key that counts: the one that is given, else the log's own word for it.
@@ -200,6 +212,7 @@ impl Audit {
             let what = format!("the records from here to {last} are not those of {shown}");
             self.find_from(0, what);
         } else if let (Some(reader), Some(last)) = (reader, size.checked_sub(1))
+            && !self.records.erasures.changed(last)
             && let Some(digests) = reader.digests(last)?
         {
             let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
