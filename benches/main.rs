@@ -7,6 +7,7 @@
 //!
 //! What is absent: parts by themselves. Where time goes within a stage, a profiler says.
 
+mod as_of;
 mod ceiling;
 mod load;
 mod node;
@@ -50,6 +51,12 @@ struct Args {
     /// Only the ways in: no replay, no ceiling.
     #[arg(long)]
     only_node: bool,
+    /// Only reads as of earlier moments, of so many entities that change twice each.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
+    as_of_at: Option<u32>,
+    /// Where the catalog of `--as-of-at` is kept, and taken from if it is there.
+    #[arg(long, value_name = "DIR", requires = "as_of_at")]
+    keep: Option<std::path::PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -71,6 +78,17 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let folder = folder.path();
+    if let Some(entities) = args.as_of_at {
+        let kept = args.keep.as_deref().unwrap_or(folder);
+        std::fs::create_dir_all(kept)?;
+        let as_of = as_of::measure(entities, args.reads / 10, kept)?;
+        let mut out = std::io::stdout();
+        match args.json {
+            true => writeln!(out, "{}", serde_json::to_string(&as_of)?)?,
+            false => write!(out, "{}", as_of.table())?,
+        }
+        return Ok(());
+    }
     let data = folder.join("data");
     let mut report = Report { entities: args.entities, ..Report::default() };
     let documents = Documents::generate(args, folder)?;

@@ -76,6 +76,17 @@ impl Node {
         Ok(())
     }
 
+    /// Gets a path whose answer may also be that nothing is there.
+    pub(crate) fn look(&self, path: &str, into: &mut Vec<u8>) -> Result<()> {
+        into.clear();
+        let request = self.agent.get(format!("{}{path}", self.url));
+        let answer = request.config().http_status_as_error(false).build().call()?;
+        let status = answer.status();
+        anyhow::ensure!(status == 200 || status == 404, "{path}: {status}");
+        answer.into_body().into_reader().read_to_end(into)?;
+        Ok(())
+    }
+
     /// Waits until all that is folded can be searched.
     pub(crate) fn until_searchable(&self) -> Result<()> {
         let mut body = Vec::new();

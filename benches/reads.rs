@@ -44,7 +44,7 @@ impl Read {
         Self::ListThen,
     ];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ByName => "entity by name",
             Self::List => "list: filtered, ordered, counted",
@@ -140,7 +140,7 @@ impl Requests {
         format!("{path}{}at={moment}", if path.contains('?') { '&' } else { '?' })
     }
 
-    fn path_now(&mut self, read: Read) -> String {
+    pub(crate) fn path_now(&mut self, read: Read) -> String {
         let random = &mut self.random;
         let mut pick = |list: &[&'static str]| list[random.random_range(0..list.len())];
         match read {
