@@ -285,12 +285,19 @@ fn what_is_kept_in_memory_follows_what_changes() {
         let mut random = Random::new(seed);
         let mut catalog = Catalog::default();
         let mut earlier: Option<(Reader, Catalog)> = None;
+        let mut moments: Vec<(u64, Catalog)> = Vec::new();
         for (offset, step) in (2..).zip(&steps) {
             catalog.apply(step);
             if random.chance(10) {
                 node.fold(1 + seed as usize % 9, Some(offset));
                 let reader = node.views.reader().unwrap();
                 check(&reader, &catalog, &mut random);
+                // What is kept for earlier moments grows with the log.
+                if !moments.is_empty() {
+                    let (offset, catalog) = &moments[random.below(moments.len())];
+                    check(&reader.at(*offset).unwrap(), catalog, &mut random);
+                }
+                moments.push((offset, catalog.clone()));
                 // Who began to read a while ago goes on at that moment.
                 if let Some((reader, catalog)) = &earlier {
                     check(reader, catalog, &mut random);
@@ -304,7 +311,7 @@ fn what_is_kept_in_memory_follows_what_changes() {
 }
 
 /// Lists are ordered in memory, however short they are.
-const EVERY_WAY: Lists = Lists { read_max: 0, steps_min: 1 };
+const EVERY_WAY: Lists = Lists { read_max: 0, steps_min: 1, stretch_bits: 1 };
 
 fn lists(seed: u64) -> Lists {
     if seed.is_multiple_of(2) { Lists::default() } else { EVERY_WAY }

@@ -23,6 +23,7 @@ struct Gauges {
     cache_bytes: IntGauge,
     table_bytes: IntGauge,
     column_bytes: IntGauge,
+    past_bytes: IntGauge,
     snapshots: IntGauge,
     hot_sets: IntGauge,
     paths: IntGauge,
@@ -62,6 +63,10 @@ impl NodeHealth {
             column_bytes: gauge(
                 "annals_views_column_bytes",
                 "Memory of values by which lists are ordered and texts found, in bytes.",
+            )?,
+            past_bytes: gauge(
+                "annals_views_past_bytes",
+                "Memory of what has changed, put together for reads as of earlier moments, in bytes.",
             )?,
             snapshots: gauge(
                 "annals_views_snapshots",
@@ -132,6 +137,7 @@ impl Health for NodeHealth {
         gauges.cache_bytes.set(signed(stats.cache_bytes));
         gauges.table_bytes.set(signed(stats.table_bytes));
         gauges.column_bytes.set(signed(stats.column_bytes));
+        gauges.past_bytes.set(signed(stats.past_bytes));
         gauges.snapshots.set(signed(stats.snapshots));
         gauges.hot_sets.set(signed(stats.index.hot_sets));
         gauges.paths.set(signed(stats.index.paths));

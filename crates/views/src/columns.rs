@@ -2,25 +2,28 @@
 //! for full text.
 //!
 //! A column is made when it is asked for first, and follows what changes since: whoever asks reads
-//! the entities that changed in between. It is a cache: where there is no column (too large, or a
+//! the entities that changed in between. Who asks for an earlier moment takes the current column and
+//! what the index says has changed since ([`then`]). It is a cache: where there is no column (too large, or a
 //! path with several values an entity) the index is walked.
 //!
 //! Invariant: a column says of every entity what the index says of it, at the same position.
 
 mod chunk;
+mod then;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use event::Offset;
-use fold::EntityId;
+use fold::{EntityId, Version};
 use parking_lot::Mutex;
 
 use crate::index::{IdSet, Lookup, PathId};
 use crate::query::Like;
 use crate::{Changed, Error, Lists, Reader};
 use chunk::{Builder, CHUNK, Chunk};
+pub(crate) use then::ColumnThen;
 
 /// So many values that changed are kept beside the chunks, before these are made anew.
 const ASIDE_MAX: usize = 4096;
@@ -65,6 +68,8 @@ pub(crate) struct Column {
     chunks: Vec<Arc<Chunk>>,
     /// What differs from the chunks.
     aside: imbl::OrdMap<u32, Option<Arc<str>>>,
+    /// Whether every value was ever written in lower case, and outside of arrays.
+    is_flat: bool,
     bytes: usize,
 }
 
@@ -81,8 +86,8 @@ impl Columns {
         Self { bytes_max, lists, kept: Mutex::default(), making: Mutex::default() }
     }
 
-    /// The column that is the nearest to a position, but not after what can be read.
-    fn nearest(&self, path: PathId, offset: Offset, last: Offset) -> Known {
+    /// The last column that is not after a position.
+    fn nearest(&self, path: PathId, offset: Offset) -> Known {
         let mut kept = self.kept.lock();
         kept.asked += 1;
         let asked = kept.asked;
@@ -92,8 +97,7 @@ impl Columns {
             return Known::None;
         }
         let before = entry.at.iter().rev().find(|column| column.offset <= offset);
-        let after = || entry.at.iter().find(|column| column.offset <= last);
-        before.or_else(after).map_or(Known::Unknown, |column| Known::Column(Arc::clone(column)))
+        before.map_or(Known::Unknown, |column| Known::Column(Arc::clone(column)))
     }
 
     /// Keeps a column, or that there can be none.
@@ -196,11 +200,28 @@ impl Reader {
         lookup: &Lookup<'_>,
         path: PathId,
         name: &str,
+    ) -> Result<Option<ColumnThen>, Error> {
+        if self.at.is_none() {
+            let now = self.column_now(lookup, path, name)?;
+            return Ok(now.map(ColumnThen::of_now));
+        }
+        let whole = Self { published: Arc::clone(&self.published), at: None };
+        match whole.column_now(&whole.lookup(), path, name)? {
+            Some(now) => self.column_then(now, lookup, path, name),
+            None => Ok(None),
+        }
+    }
+
+    /// The same at the snapshot's own position.
+    fn column_now(
+        &self,
+        lookup: &Lookup<'_>,
+        path: PathId,
+        name: &str,
     ) -> Result<Option<Arc<Column>>, Error> {
         let columns = &self.published.columns;
-        let offset = self.position().offset;
-        let last = self.published.offset;
-        match columns.nearest(path, offset, last) {
+        let offset = self.published.offset;
+        match columns.nearest(path, offset) {
             Known::None => return Ok(None),
             Known::Column(column) if column.offset == offset => return Ok(Some(column)),
             Known::Column(column) => {
@@ -210,12 +231,8 @@ impl Reader {
             }
             Known::Unknown => {}
         }
-        if self.at.is_some() {
-            // For a moment that was, the index is as good.
-            return Ok(None);
-        }
         let _alone = columns.making.lock();
-        if let Known::Column(column) = columns.nearest(path, offset, last)
+        if let Known::Column(column) = columns.nearest(path, offset)
             && column.offset == offset
         {
             return Ok(Some(column));
@@ -227,22 +244,16 @@ impl Reader {
     /// Keeps what was made of the current moment.
     fn kept(&self, path: PathId, column: Option<Column>) -> Option<Arc<Column>> {
         let column = column.map(Arc::new);
-        // What was so at an earlier moment is no word on what there can be now.
-        if self.at.is_none() {
-            self.published.columns.keep(path, column.clone());
-        }
+        self.published.columns.keep(path, column.clone());
         column
     }
 
     /// A column brought to the position: `Some(None)` where it can be none any more, and `None`
     /// where too much changed in between.
     fn moved(&self, column: &Column, name: &str) -> Result<Option<Option<Column>>, Error> {
-        let offset = self.position().offset;
-        let (after, until) = (offset.min(column.offset), offset.max(column.offset));
         let mut ids = BTreeSet::new();
-        let whole = Self { published: Arc::clone(&self.published), at: None };
-        whole.each_change(Some(after), |change| {
-            if change.offset > until || ids.len() > CHANGES_MAX {
+        self.each_change(Some(column.offset), |change| {
+            if ids.len() > CHANGES_MAX {
                 return ControlFlow::Break(());
             }
             let is_of_documents = !matches!(
@@ -257,22 +268,17 @@ impl Reader {
         }
         let ids: Vec<EntityId> = ids.into_iter().collect();
         let mut values = Vec::with_capacity(ids.len());
+        let mut moved = column.clone();
         for ids in ids.chunks(TOGETHER) {
             for (id, version) in ids.iter().zip(self.versions(ids)?) {
-                let terms = version.map(|version| version.terms());
-                let mut of_path = terms
-                    .iter()
-                    .flat_map(|terms| terms.iter())
-                    .filter_map(|term| if term.path == name { term.value } else { None });
-                let value = of_path.next();
-                if of_path.any(|other| Some(other) != value) {
+                let Some((value, is_flat)) = value_of(version.as_deref(), name) else {
                     return Ok(Some(None));
-                }
-                values.push((*id, value.map(Arc::from)));
+                };
+                moved.is_flat &= is_flat;
+                values.push((*id, value));
             }
         }
-        let mut moved = column.clone();
-        moved.set(offset, values);
+        moved.set(self.published.offset, values);
         Ok(Some(Some(moved)))
     }
 
@@ -280,15 +286,35 @@ impl Reader {
     /// many to be kept.
     fn made(&self, lookup: &Lookup<'_>, path: PathId) -> Result<Option<Column>, Error> {
         let mut builder = Builder::new(self.published.columns.bytes_max / 2);
+        let mut is_flat = true;
         let mut values = lookup.values(path, None, false)?;
         while let Some(value) = values.next_value()? {
+            is_flat &= value.form.is_flat();
             if !builder.add(&value.form.lower, value.members.iter()) {
                 return Ok(None);
             }
         }
         let chunks = builder.finish();
         let bytes = chunks.iter().map(|chunk| chunk.bytes()).sum();
-        let offset = self.position().offset;
-        Ok(Some(Column { offset, chunks, aside: imbl::OrdMap::new(), bytes }))
+        let offset = self.published.offset;
+        Ok(Some(Column { offset, chunks, aside: imbl::OrdMap::new(), is_flat, bytes }))
     }
+}
+
+/// The value that a document has at a path, and whether it is written in lower case and outside of
+/// arrays; `None` where it has several.
+fn value_of(version: Option<&Version>, name: &str) -> Option<(Option<Arc<str>>, bool)> {
+    let terms = version.map(Version::terms);
+    let of_path = terms.iter().flat_map(|terms| terms.iter()).filter(|term| term.path == name);
+    let mut value: Option<Arc<str>> = None;
+    let mut is_flat = true;
+    for term in of_path {
+        let Some(lower) = term.value else { continue };
+        if value.as_deref().is_some_and(|value| value != lower) {
+            return None;
+        }
+        is_flat &= !term.array_item && term.original.is_none_or(|original| original == lower);
+        value = Some(lower.into());
+    }
+    Some((value, is_flat))
 }

@@ -8,7 +8,7 @@ use model::reference::EntityRef;
 
 use crate::Error;
 use crate::columns::Columns;
-use crate::index::{Hot, Lookup, SharedPaths};
+use crate::index::{Hot, Lookup, Past, SharedPaths};
 use crate::keys::{KeyBytes, Table, history_key, key_of, time_key};
 use crate::rows::read_snapshot;
 use crate::store::OwnedSnapshot;
@@ -22,6 +22,7 @@ pub(crate) struct Published {
     pub(crate) hot: Hot,
     pub(crate) paths: SharedPaths,
     pub(crate) columns: Arc<Columns>,
+    pub(crate) past: Arc<Past>,
     pub(crate) snapshot: OwnedSnapshot,
 }
 
@@ -89,8 +90,7 @@ impl Reader {
     }
 
     pub(crate) fn lookup(&self) -> Lookup<'_> {
-        let published = &*self.published;
-        Lookup::new(&published.snapshot, &published.hot, &published.paths, self.at)
+        Lookup::new(&self.published, self.at)
     }
 
     pub(crate) fn row(&self, key: &Key) -> Result<Change, Error> {

@@ -12,7 +12,7 @@ use crate::applied::Applied;
 use crate::changes::CatalogChange;
 use crate::columns::Columns;
 use crate::commit::Commit;
-use crate::index::{self, IndexStats, IndexWriter};
+use crate::index::{self, IndexStats, IndexWriter, Past};
 use crate::keys::{KeyBytes, Table};
 use crate::pending::Rows;
 use crate::reader::{Published, Reader};
@@ -38,16 +38,19 @@ pub struct Lists {
     /// Of more, so many steps along the index are tried at the least, before values are compared
     /// in memory.
     pub steps_min: u64,
+    /// What changed is put together for so many records at a time, as a power of two: from 1 to 16.
+    pub stretch_bits: u32,
 }
 
 impl Default for Lists {
     fn default() -> Self {
-        Self { read_max: 512, steps_min: 512 }
+        Self { read_max: 512, steps_min: 512, stretch_bits: 12 }
     }
 }
 
-/// Which part of that columns may take, beside it.
-const COLUMNS_SHARE: usize = 2;
+/// Which part of that columns may take, beside it, in eighths, and which part what has changed.
+const COLUMNS_EIGHTHS: usize = 3;
+const PAST_EIGHTHS: usize = 1;
 
 impl Default for Options {
     fn default() -> Self {
@@ -64,6 +67,8 @@ pub struct Stats {
     pub table_bytes: u64,
     /// Values in memory, for order and full text.
     pub column_bytes: u64,
+    /// What has changed in the index, put together for reads as of earlier moments.
+    pub past_bytes: u64,
     /// Snapshots that somebody reads from, with the one that whoever comes next will.
     pub snapshots: u64,
     /// The index.
@@ -75,6 +80,7 @@ pub struct Views {
     store: Store,
     writer: Mutex<Writer>,
     columns: Arc<Columns>,
+    past: Arc<Past>,
     published: RwLock<Option<Arc<Published>>>,
 }
 
@@ -103,9 +109,11 @@ impl Views {
         let (rows, changes) = (Rows::default(), Vec::new());
         let tree = tree::open(&store.snapshot())?;
         let writer = Writer { index, applied: applied.clone(), tree, rows, changes };
-        let columns = Arc::new(Columns::new(options.memory_bytes / COLUMNS_SHARE, options.lists));
+        let eighth = options.memory_bytes / 8;
+        let columns = Arc::new(Columns::new(eighth * COLUMNS_EIGHTHS, options.lists));
+        let past = Arc::new(Past::new(eighth * PAST_EIGHTHS, options.lists.stretch_bits));
         let writer = Mutex::new(writer);
-        let views = Self { store, writer, columns, published: RwLock::default() };
+        let views = Self { store, writer, columns, past, published: RwLock::default() };
         // A record that was folded in part is gone on with before anybody reads.
         if let Some(applied) = applied.filter(|applied| applied.step.is_none()) {
             views.publish(&views.writer.lock(), &applied)?;
@@ -188,6 +196,7 @@ impl Views {
             hot: writer.index.hot(),
             paths: Arc::clone(writer.index.paths()),
             columns: Arc::clone(&self.columns),
+            past: Arc::clone(&self.past),
             snapshot,
         };
         *self.published.write() = Some(Arc::new(published));
@@ -199,9 +208,10 @@ impl Views {
     pub fn stats(&self) -> Stats {
         let (cache_bytes, table_bytes) = self.store.memory_bytes();
         let column_bytes = self.columns.bytes() as u64;
+        let past_bytes = self.past.bytes() as u64;
         let snapshots = self.store.snapshots();
         let index = self.writer.lock().index.stats();
-        Stats { cache_bytes, table_bytes, column_bytes, snapshots, index }
+        Stats { cache_bytes, table_bytes, column_bytes, past_bytes, snapshots, index }
     }
 
     /// The state digest, told from the tables row by row.

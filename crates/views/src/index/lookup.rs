@@ -1,35 +1,36 @@
 //! Reading the index, as it is or as it was.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use event::Offset;
 use fold::{EntityId, RelationId};
 
 use super::idset::IdSet;
+use super::past::{Of, Past, Since};
 use super::set_key::{Form, PathId, SetKey, form_len};
+use super::stretch::Stretch;
 use super::{Hot, SharedPaths};
 use crate::Error;
 use crate::keys::{KeyBytes, KeyReader, Table};
-use crate::store::{OwnedSnapshot, Range};
+use crate::reader::Published;
+use crate::store::{self, OwnedSnapshot};
 
 /// The index at one moment.
 pub(crate) struct Lookup<'a> {
     snapshot: &'a OwnedSnapshot,
     hot: &'a Hot,
     paths: &'a SharedPaths,
+    past: &'a Past,
+    /// The last record that the snapshot holds.
+    last: Offset,
     /// The last record of the moment that is asked about; absent for the snapshot's own.
     at: Option<Offset>,
-    undone: RefCell<HashMap<PathId, Rc<Undone>>>,
+    since: RefCell<HashMap<Of, Rc<Since>>>,
 }
-
-/// What has to be undone in the sets of a path to come to an earlier moment: for each form, the
-/// members whose last word since then has to be taken back, and whether they were there before.
-type Undone = BTreeMap<Box<[u8]>, WasThere>;
-
-/// Whether entities were members before.
-type WasThere = BTreeMap<EntityId, bool>;
 
 /// A value of a path, with those that have it.
 #[derive(Debug)]
@@ -39,13 +40,16 @@ pub(crate) struct Value {
 }
 
 impl<'a> Lookup<'a> {
-    pub(crate) fn new(
-        snapshot: &'a OwnedSnapshot,
-        hot: &'a Hot,
-        paths: &'a SharedPaths,
-        at: Option<Offset>,
-    ) -> Self {
-        Self { snapshot, hot, paths, at, undone: RefCell::default() }
+    pub(crate) fn new(published: &'a Published, at: Option<Offset>) -> Self {
+        Self {
+            snapshot: &published.snapshot,
+            hot: &published.hot,
+            paths: &published.paths,
+            past: &published.past,
+            last: published.offset,
+            at,
+            since: RefCell::default(),
+        }
     }
 
     pub(crate) fn path(&self, path: &str) -> Option<PathId> {
@@ -55,23 +59,9 @@ impl<'a> Lookup<'a> {
     /// Those that exist.
     pub(crate) fn alive(&self) -> Result<IdSet, Error> {
         let mut alive = self.hot.get(&SetKey::alive()).cloned().unwrap_or_default();
-        let Some(at) = self.at else { return Ok(alive) };
-        let damaged = || Error::Damaged { table: "LifeLog" };
-        self.snapshot.prefix(Table::LifeLog, &KeyBytes::new(Table::LifeLog)).each(|key, row| {
-            let mut key = KeyReader::new(Table::LifeLog, key).ok_or_else(damaged)?;
-            if key.newest().ok_or_else(damaged)? <= at {
-                return Ok(false);
-            }
-            let changes = read_life_row(row).ok_or_else(damaged)?;
-            for (_, id, there) in changes.into_iter().rev().filter(|(offset, ..)| *offset > at) {
-                if there {
-                    alive.remove(id);
-                } else {
-                    alive.insert(id);
-                }
-            }
-            Ok(true)
-        })?;
+        if let Some(since) = self.since(Of::Life)? {
+            since.undo(&[], &mut alive);
+        }
         Ok(alive)
     }
 
@@ -82,9 +72,9 @@ impl<'a> Lookup<'a> {
             None => self.cold(Table::Cold, &KeyBytes::new(Table::Cold).raw(&set.0))?,
         };
         if let Some(super::SetName::Term(path, form)) = set.read()
-            && let Some(changes) = self.undone(path)?.get(form)
+            && let Some(since) = self.since(Of::Terms(path))?
         {
-            undo(&mut members, changes);
+            since.undo(form, &mut members);
         }
         Ok(members)
     }
@@ -209,21 +199,14 @@ impl<'a> Lookup<'a> {
         let hot: Box<dyn Iterator<Item = (&SetKey, &IdSet)>> =
             if back { Box::new(hot.rev()) } else { Box::new(hot) };
         let skip = all.len() - 1;
-        let undone = self.undone(path)?;
-        let in_range = |form: &[u8]| {
-            let key = [&all[..skip], form].concat();
-            key >= low && key < high
-        };
-        let mut pending: Vec<(Box<[u8]>, WasThere)> = undone
-            .iter()
-            .filter(|(form, _)| in_range(form))
-            .map(|(form, changes)| (form.clone(), changes.clone()))
-            .collect();
-        // Taken from the end, so the one that comes first stands last.
-        if !back {
-            pending.reverse();
-        }
-        Ok(Values { hot: hot.peekable(), cold, undone: pending, skip, back })
+        let since = self.since(Of::Terms(path))?;
+        let (low, high) = (&low[skip..], &high[skip.min(high.len())..]);
+        let cursors = since.iter().flat_map(|since| &since.stretches).map(|stretch| {
+            let end = if high.is_empty() { stretch.len() } else { stretch.from(high) };
+            Cursor { stretch: Arc::clone(stretch), places: stretch.from(low)..end }
+        });
+        let cursors = cursors.filter(|cursor| !cursor.places.is_empty()).collect();
+        Ok(Values { hot: hot.peekable(), cold, cursors, since, skip, back })
     }
 
     fn cold(&self, table: Table, prefix: &KeyBytes) -> Result<IdSet, Error> {
@@ -240,33 +223,39 @@ impl<'a> Lookup<'a> {
         Ok(members)
     }
 
-    /// What has to be undone in the sets of a path.
-    fn undone(&self, path: PathId) -> Result<Rc<Undone>, Error> {
-        if let Some(known) = self.undone.borrow().get(&path) {
-            return Ok(Rc::clone(known));
+    /// What changed in sets since the moment that is asked about, where that is not the snapshot's.
+    pub(crate) fn since(&self, of: Of) -> Result<Option<Rc<Since>>, Error> {
+        let Some(at) = self.at else { return Ok(None) };
+        if let Some(known) = self.since.borrow().get(&of) {
+            return Ok(Some(Rc::clone(known)));
         }
-        let mut undone = Undone::new();
-        if let Some(at) = self.at {
-            let damaged = || Error::Damaged { table: "TermLog" };
-            let prefix = KeyBytes::new(Table::TermLog).u32(path.0);
-            self.snapshot.prefix(Table::TermLog, &prefix).each(|key, row| {
-                let mut rest = KeyReader::new(Table::TermLog, key).ok_or_else(damaged)?;
-                let parts = (rest.u32(), rest.newest(), rest.entity());
-                let (_, Some(offset), Some(id)) = parts else {
-                    return Err(damaged());
-                };
-                if offset <= at {
-                    return Ok(false);
-                }
-                // Newest first: the oldest change since then has the last word.
-                let was_there = row.first() != Some(&1);
-                undone.entry(rest.rest().into()).or_default().insert(id, was_there);
-                Ok(true)
-            })?;
+        let since = Rc::new(self.past.since(self.snapshot, of, at, self.last)?);
+        self.since.borrow_mut().insert(of, Rc::clone(&since));
+        Ok(Some(since))
+    }
+}
+
+/// Where the walk along the forms of a stretch stands.
+struct Cursor {
+    stretch: Arc<Stretch>,
+    places: Range<usize>,
+}
+
+impl Cursor {
+    fn place(&self, back: bool) -> Option<usize> {
+        let place = if back { self.places.end.checked_sub(1)? } else { self.places.start };
+        self.places.contains(&place).then_some(place)
+    }
+
+    /// Goes on, if it stands at a form; gives its place.
+    fn take(&mut self, form: &[u8], back: bool) -> Option<usize> {
+        let place = self.place(back).filter(|place| self.stretch.form(*place) == form)?;
+        if back {
+            self.places.end -= 1;
+        } else {
+            self.places.start += 1;
         }
-        let undone = Rc::new(undone);
-        self.undone.borrow_mut().insert(path, Rc::clone(&undone));
-        Ok(undone)
+        Some(place)
     }
 }
 
@@ -274,8 +263,10 @@ impl<'a> Lookup<'a> {
 /// earlier moment knows, merged.
 pub(crate) struct Values<'a> {
     hot: std::iter::Peekable<Box<dyn Iterator<Item = (&'a SetKey, &'a IdSet)> + 'a>>,
-    cold: Range<'a>,
-    undone: Vec<(Box<[u8]>, WasThere)>,
+    cold: store::Range<'a>,
+    /// One for each stretch, the newest first.
+    cursors: Vec<Cursor>,
+    since: Option<Rc<Since>>,
     /// How many bytes of a set's name stand before the form.
     skip: usize,
     back: bool,
@@ -290,10 +281,12 @@ impl Values<'_> {
                 members = set.clone();
             }
             self.cold_members(&form, &mut members)?;
-            if self.undone.last().is_some_and(|(undone, _)| **undone == *form)
-                && let Some((_, changes)) = self.undone.pop()
-            {
-                undo(&mut members, &changes);
+            if let Some(since) = &self.since {
+                for cursor in &mut self.cursors {
+                    if let Some(place) = cursor.take(&form, self.back) {
+                        cursor.stretch.undo(place, since.at, since.last, &mut members);
+                    }
+                }
             }
             if members.is_empty() {
                 continue;
@@ -318,8 +311,10 @@ impl Values<'_> {
         if let Some((key, _)) = self.cold.peek()? {
             consider(cold_form(key, self.skip)?);
         }
-        if let Some((form, _)) = self.undone.last() {
-            consider(form);
+        for cursor in &self.cursors {
+            if let Some(place) = cursor.place(self.back) {
+                consider(cursor.stretch.form(place));
+            }
         }
         Ok(best)
     }
@@ -354,14 +349,4 @@ pub(crate) fn cold_form(key: &[u8], skip: usize) -> Result<&[u8], Error> {
 
 fn last_id(key: &[u8]) -> Option<EntityId> {
     key.last_chunk::<4>().map(|id| EntityId(u32::from_be_bytes(*id)))
-}
-
-fn undo(members: &mut IdSet, changes: &WasThere) {
-    for (id, was_there) in changes {
-        if *was_there {
-            members.insert(*id);
-        } else {
-            members.remove(*id);
-        }
-    }
 }

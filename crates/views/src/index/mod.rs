@@ -12,14 +12,16 @@
 //! A set holds every entity whose *last known* document has the term, withdrawn ones included;
 //! the set of those that exist is taken into account when it is asked. So neither births nor
 //! withdrawals are logged term by term, and the set as of a moment is the current one with the
-//! logged changes since undone, and those that existed then ([`lookup`]).
+//! logged changes since undone ([`past`]), and those that existed then ([`lookup`]).
 
 mod hot;
 mod idset;
 mod lookup;
 mod names;
+mod past;
 mod rebuild;
 mod set_key;
+mod stretch;
 mod writer;
 
 use std::collections::HashMap;
@@ -30,8 +32,9 @@ use parking_lot::RwLock;
 pub(crate) use idset::IdSet;
 pub(crate) use lookup::Lookup;
 pub(crate) use lookup::{cold_form, read_life_row};
+pub(crate) use past::{Of, Past};
 pub(crate) use rebuild::compare;
-pub(crate) use set_key::{PathId, SetKey, SetName};
+pub(crate) use set_key::{Form, PathId, SetKey, SetName};
 pub(crate) use writer::{IndexWriter, RELATION_PREFIX, read_hot_log_row, read_hot_row};
 
 use crate::Error;

@@ -181,6 +181,11 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    /// Whether the value is written in lower case and outside of arrays.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.lower == self.original && !self.array_item
+    }
+
     /// Reads the part of a set's name behind its path; `None` for one that is no value's.
     pub(crate) fn read(form: &[u8]) -> Option<Self> {
         let (tag, rest) = form.split_first()?;

@@ -4,7 +4,7 @@ use fold::EntityId;
 
 use super::values::Field;
 use super::{Filter, Like};
-use crate::columns::Column;
+use crate::columns::ColumnThen;
 use crate::index::{IdSet, Lookup, PathId};
 use crate::{Error, Reader};
 
@@ -298,7 +298,7 @@ fn walk(
 }
 
 /// Compares the values of all candidates, and sorts those of the page only.
-fn compared(column: &Column, long: &Long<'_>, descending: bool, total: Option<u64>) -> Page {
+fn compared(column: &ColumnThen, long: &Long<'_>, descending: bool, total: Option<u64>) -> Page {
     let back = matches!(long.query.start, Start::Before(_)) != descending;
     let mut taker = Taker::new(long.query, back);
     let behind = taker.behind().and_then(|row| Some((row.value.as_deref()?, row.id)));
