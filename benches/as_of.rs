@@ -2,8 +2,6 @@
 //! entity was new once and changed twice, in an order of its own each time.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,6 +16,9 @@ use crate::reads::{Latency, Read, Requests};
 
 /// How often each entity changes.
 const ROUNDS: u32 = 2;
+
+/// How many changes are handed in together.
+const TOGETHER: usize = 20_000;
 
 /// The sorts of requests that are asked.
 const READS: [Read; 5] = [Read::ByName, Read::List, Read::Owned, Read::FullText, Read::Facets];
@@ -62,35 +63,29 @@ pub(crate) fn measure(entities: u32, reads: u32, folder: &Path) -> Result<AsOf> 
     Ok(AsOf { entities, events: last.offset + 1, reads: measured })
 }
 
+/// Makes the catalog, or goes on where that broke off: what is there already changes nothing.
 fn make(entities: u32, documents: &Path, folder: &Path) -> Result<()> {
+    let changed = folder.join("changed");
     node::generate(entities, 0, documents)?;
-    let (changed, shuffled) = (folder.join("changed"), folder.join("shuffled"));
     node::generate(entities, entities, &changed)?;
     let node = Node::serve(&folder.join("data"), &[])?;
     let mut answer = node.ingest("snapshot", documents)?;
     for round in 0..ROUNDS {
-        let texts = if round % 2 == 0 { &changed } else { documents };
-        shuffle(texts, &shuffled, round)?;
-        answer = node.ingest("changes", &shuffled)?;
+        let texts = std::fs::read_to_string(if round % 2 == 0 { &changed } else { documents })?;
+        let mut random = StdRng::seed_from_u64(u64::from(round));
+        let mut lines: Vec<(u64, &str)> =
+            texts.lines().map(|line| (random.random(), line)).collect();
+        lines.sort_unstable();
+        for lines in lines.chunks(TOGETHER) {
+            let text: String = lines.iter().flat_map(|(_, line)| [*line, "\n"]).collect();
+            answer = node.ingest_changes(&text)?;
+        }
     }
     let position = answer["position"].as_str().context("an answer without a position")?;
     node.until_searchable()?;
     node.stop()?;
     std::fs::remove_file(&changed)?;
-    std::fs::remove_file(&shuffled)?;
     Ok(std::fs::write(folder.join(LAST), position)?)
-}
-
-fn shuffle(from: &Path, to: &Path, seed: u32) -> Result<()> {
-    let text = std::fs::read_to_string(from)?;
-    let mut random = StdRng::seed_from_u64(u64::from(seed));
-    let mut lines: Vec<(u64, &str)> = text.lines().map(|line| (random.random(), line)).collect();
-    lines.sort_unstable();
-    let mut out = BufWriter::new(File::create(to)?);
-    for (_, line) in lines {
-        writeln!(out, "{line}")?;
-    }
-    Ok(out.flush()?)
 }
 
 /// Asks now, lately and ever, one after the other, so that what else the machine does hits all.

@@ -12,9 +12,11 @@ mod ceiling;
 mod load;
 mod node;
 mod reads;
+mod remembering;
 mod replay;
 mod report;
 mod stage;
+mod streams;
 mod usage;
 
 use std::fs::File;
@@ -96,14 +98,20 @@ fn run(args: &Args) -> Result<()> {
     let new = run_node(args, &documents, &data, &mut report)?;
     if !args.only_node {
         let records = usize::try_from(new.offset)?.saturating_add(2);
+        let replayed = report.stages.len();
         report.stages.extend(replay::measure(&data, &folder.join("replayed"), new.offset)?);
         let batches = replay::capture(&data, &folder.join("captured"), new.offset)?;
         let frames = replay::frames(&data, records)?;
         let bare = folder.join("bare");
-        std::fs::create_dir(&bare)?;
+        std::fs::create_dir_all(bare.join("remembering"))?;
         let entities = u64::from(args.entities);
         let ceiling = ceiling::measure(&data, &bare, &frames, &batches, entities)?;
         report.times_ceiling = report.stages[0].cpu_us() / ceiling.cpu_us();
+        report.remembering = Some(remembering::measure(
+            &data,
+            &bare.join("remembering"),
+            &report.stages[replayed..replayed + 2],
+        )?);
         report.stages.push(ceiling);
     }
     let mut out = std::io::stdout();
@@ -142,6 +150,7 @@ fn run_node(
     }
     report.stages.push(load::by_name(&node, &requests)?);
     report.updates = load::updates(&node)?.into();
+    report.followed = streams::measure(&node)?;
     let (stage, busy) = read_while_ingesting(&node, documents, &mut requests, reads)?;
     report.stages.push(stage);
     report.reads_while_ingesting = busy;

@@ -1,7 +1,7 @@
 //! The program as a process of its own, and a client of it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -102,9 +102,23 @@ impl Node {
 
     /// Hands in a file of documents, and gives what the server says of it.
     pub(crate) fn ingest(&self, mode: &str, documents: &Path) -> Result<Value> {
+        self.send(mode, ureq::SendBody::from_owned_reader(File::open(documents)?))
+    }
+
+    /// Hands in documents as changes.
+    pub(crate) fn ingest_changes(&self, documents: &str) -> Result<Value> {
+        self.send("changes", ureq::SendBody::from_owned_reader(Cursor::new(documents.to_owned())))
+    }
+
+    fn send(&self, mode: &str, documents: ureq::SendBody<'_>) -> Result<Value> {
         let url = format!("{}/api/ingest/bench?mode={mode}", self.url);
-        let answer = self.agent.post(url).send(File::open(documents)?)?;
-        Ok(serde_json::from_reader(answer.into_body().into_reader())?)
+        let request = self.agent.post(url).config().http_status_as_error(false).build();
+        let answer = request.send(documents)?;
+        let status = answer.status();
+        let mut body = String::new();
+        answer.into_body().into_reader().read_to_string(&mut body)?;
+        anyhow::ensure!(status == 200, "{status}: {body}");
+        Ok(serde_json::from_str(&body)?)
     }
 
     /// Stops it as an operator would.

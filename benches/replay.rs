@@ -20,7 +20,7 @@ const CAPTURE_MEMORY_BYTES: usize = 6 << 30;
 const MEMORY_BYTES: usize = 512 << 20;
 
 /// Opens a log that no one else has open.
-fn open_log(data: &Path) -> Result<Arc<dyn Log>> {
+pub(crate) fn open_log(data: &Path) -> Result<Arc<dyn Log>> {
     Ok(Arc::new(EmbeddedLog::open(&data.join("log"), EmbeddedOptions::default())?))
 }
 

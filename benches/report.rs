@@ -5,7 +5,9 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::reads::Latency;
+use crate::remembering::Remembering;
 use crate::stage::Stage;
+use crate::streams::Followed;
 
 /// All that was measured.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -15,11 +17,15 @@ pub(crate) struct Report {
     pub(crate) stages: Vec<Stage>,
     /// CPU of the whole path beside that of the ceiling, for new entities.
     pub(crate) times_ceiling: f64,
+    /// What history and proof cost the fold, where that was measured.
+    pub(crate) remembering: Option<Remembering>,
     pub(crate) reads: Vec<Latency>,
     /// The same while entities are ingested.
     pub(crate) reads_while_ingesting: Vec<Latency>,
     /// How soon updates are seen, at 1,000 a second.
     pub(crate) updates: Vec<Latency>,
+    /// What followers take.
+    pub(crate) followed: Vec<Followed>,
     pub(crate) memory_bytes: u64,
     pub(crate) memory_bytes_max: u64,
     pub(crate) log_bytes: u64,
@@ -59,9 +65,18 @@ impl Report {
             "\nnew entities take {:.2} times the CPU of the ceiling",
             self.times_ceiling
         )?;
+        if let Some(Remembering { fold_us, history_us, proof_us, share }) = self.remembering {
+            writeln!(
+                out,
+                "history takes {history_us:.1} and proof {proof_us:.1} of the {fold_us:.1} µs CPU that a \
+                 record is folded in: {:.0} % beside the rest",
+                share * 100.0
+            )?;
+        }
         write_reads(out, "answers over HTTP", &self.reads)?;
         write_reads(out, "answers while entities are ingested", &self.reads_while_ingesting)?;
         write_reads(out, "1,000 updates a second", &self.updates)?;
+        write_followed(out, &self.followed)?;
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         writeln!(
             out,
@@ -89,6 +104,19 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn write_followed(out: &mut String, followed: &[Followed]) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n{:<38}{:>12}{:>14}{:>14}",
+        "streams", "changes/s", "delivered/s", "times alone"
+    )?;
+    for Followed { readers, written_per_s, delivered_per_s, times_alone } in followed {
+        let name = format!("{readers} readers");
+        writeln!(out, "{name:<38}{written_per_s:>12.0}{delivered_per_s:>14.0}{times_alone:>14.2}")?;
+    }
+    Ok(())
 }
 
 fn write_reads(out: &mut String, title: &str, reads: &[Latency]) -> std::fmt::Result {
