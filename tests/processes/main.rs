@@ -14,6 +14,7 @@ mod large;
 mod locations;
 mod search;
 mod streams;
+mod under;
 
 use std::path::PathBuf;
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::connectors::run;
 use crate::history::feed::{Budget, Cursor, Feed, Place};
 use crate::history::moments::{FROM, moment, of_log};
-use crate::history::selection::{CHANGE, KIND, OWNER, REFERENCE, SELECTED, Selection};
+use crate::history::selection::{CHANGE, KIND, OWNER, REFERENCE, SELECTED, Selection, UNDER};
 use crate::openapi::{Operation, Routes};
 use crate::params::{Form, Param, Params};
 use crate::{Api, ApiError};
@@ -60,6 +60,7 @@ const POLL: &[Param] = &[
     KIND,
     REFERENCE,
     OWNER,
+    UNDER,
     SELECTED,
     Param::new("limit", Form::Number, "At most so many: 1 to 1000; 100, unless told otherwise."),
     Param::new(
@@ -71,7 +72,7 @@ const POLL: &[Param] = &[
 ];
 
 /// Parameters of `GET /api/events/stream`.
-const STREAM: &[Param] = &[CURSOR, FROM, SNAPSHOT, CHANGE, KIND, REFERENCE, OWNER, SELECTED];
+const STREAM: &[Param] = &[CURSOR, FROM, SNAPSHOT, CHANGE, KIND, REFERENCE, OWNER, UNDER, SELECTED];
 
 /// The routes of this folder.
 pub(crate) fn routes() -> Routes {

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use views::{AspectRow, Concern, Reader, Relation, Touch};
 
 use super::diff;
+use super::selection::Sides;
 use crate::ApiError;
 
 /// Beyond so many rows, relations are left out of the documents of a change that is one of many.
@@ -169,6 +170,12 @@ impl Changes {
             aspect,
             activity,
         }))
+    }
+
+    /// Whether an entity stood under some others before the record, and after it.
+    pub(crate) fn under(&self, id: EntityId, above: &[EntityId]) -> Result<Sides, ApiError> {
+        let before = self.before.as_ref().map(|before| before.is_under(id, above)).transpose()?;
+        Ok(Sides { before: before.unwrap_or(false), after: self.after.is_under(id, above)? })
     }
 
     /// The documents before and after. Where there are both, and very many relations, these are

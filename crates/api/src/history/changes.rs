@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::change::ChangeShown;
 use super::feed::{Budget, Cursor, Feed, Item, Place};
 use super::moments::{FROM, TO, Window};
-use super::selection::{CHANGE, KIND, OWNER, REFERENCE, SELECTED, Selection};
+use super::selection::{CHANGE, KIND, OWNER, REFERENCE, SELECTED, Selection, UNDER};
 use super::{LIMIT_PARAM, PageInfo, limit};
 use crate::connectors::run;
 use crate::openapi::{Operation, Routes};
@@ -46,6 +46,7 @@ pub(crate) const CHANGES: &[Param] = &[
     KIND,
     REFERENCE,
     OWNER,
+    UNDER,
     SELECTED,
     Param::new(
         "documents",

@@ -14,7 +14,7 @@ use serde_json::Value;
 use views::{CatalogChange, Reader, Touch};
 
 use super::change::{ChangeShown, Changes};
-use super::selection::Selection;
+use super::selection::{Selection, Sides};
 use crate::{Api, ApiError};
 
 /// How many changes are looked up together.
@@ -194,6 +194,7 @@ impl Feed {
             return Ok(());
         }
         let mut bytes = 0;
+        let above = self.selection.above(&reader)?;
         for ids in ids.chunks(ENTITIES) {
             let passing = reader.passes(self.selection.filter(), ids)?;
             for (id, passes) in ids.iter().zip(passing) {
@@ -201,6 +202,11 @@ impl Feed {
                 let reference = reader.reference(*id)?.filter(|_| passes);
                 let reference = reference.filter(|name| self.selection.names(name));
                 let Some(reference) = reference else { continue };
+                if let Some(above) = &above
+                    && !reader.is_under(*id, above)?
+                {
+                    continue;
+                }
                 let Some(served) = reader.serve(*id)? else { continue };
                 let entity = serde_json::from_slice(&served.json).unwrap_or_default();
                 bytes += served.json.len();
@@ -216,6 +222,7 @@ impl Feed {
     fn tail(&mut self, reader: &Reader, budget: Budget, step: &mut Step) -> Result<(), ApiError> {
         let end = self.until.unwrap_or(Offset::MAX).min(reader.position().offset);
         let (mut looked_at, mut bytes) = (0, 0);
+        let above = self.selection.above(reader)?;
         loop {
             if let Some((offset, mut touched)) = self.rest.take() {
                 let mut changes = Changes::of(reader, offset)?;
@@ -224,7 +231,9 @@ impl Feed {
                 while let Some(touch) = touched.pop_front() {
                     let cursor = self.at(offset, Place::Within(touch.entity));
                     looked_at += 1;
-                    if let Some((item, size)) = self.item(reader, &changes, &touch)? {
+                    if let Some((item, size)) =
+                        self.item(reader, &changes, &touch, above.as_deref())?
+                    {
                         step.items.push((cursor, item));
                         bytes += size;
                     }
@@ -279,13 +288,18 @@ impl Feed {
         reader: &Reader,
         changes: &Changes,
         touch: &Touch,
+        above: Option<&[EntityId]>,
     ) -> Result<Option<(Item, usize)>, ApiError> {
         let wanted = |what, reference: &EntityRef| self.selection.wants(what, reference);
         let Some(change) = changes.read(touch, &wanted)? else { return Ok(None) };
         if change.is_of_document() && !change.is_listed() {
             return Ok(None);
         }
-        let Some(selected) = self.selection.selects(&change) else { return Ok(None) };
+        let under = match above {
+            Some(above) => changes.under(touch.entity, above)?,
+            None => Sides::BOTH,
+        };
+        let Some(selected) = self.selection.selects(&change, under) else { return Ok(None) };
         let shown = Box::new(change.shown(reader, self.documents, selected.0)?);
         let time = change.cause.time.unwrap_or(change.cause.recorded).to_string();
         let item = Item::Change { shown, reference: change.reference, time };

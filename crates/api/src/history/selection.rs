@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use fold::EntityId;
 use model::index::{PATH_UNITS_MAX, lower, terms};
 use model::reference::EntityRef;
 use serde_json::Value;
-use views::{Condition, Filter};
+use views::{Condition, Filter, Reader};
 
 use super::change::{Change, What};
 use crate::ApiError;
@@ -34,6 +35,14 @@ pub(crate) const OWNER: Param = Param::new(
     "Only what these own, by full references: before the change, or after it.",
 )
 .like("group:default/shop");
+pub(crate) const UNDER: Param = Param::new(
+    "under",
+    Form::Texts,
+    "Only what these own, or a group below them at any depth, and the groups below them, by full \
+     references: before the change, or after it, as the groups stood at the time. Of a group that \
+     moves, the change is its own: what it owns is not told again.",
+)
+.like("group:default/shop");
 pub(crate) const SELECTED: Param = Param::new(
     "filter",
     Form::Texts,
@@ -48,6 +57,18 @@ pub(crate) struct Selection {
     changes: Vec<What>,
     references: Option<HashSet<EntityRef>>,
     filter: Option<Filter>,
+    under: Vec<EntityRef>,
+}
+
+/// Something that holds of an entity before a change, and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sides {
+    pub(crate) before: bool,
+    pub(crate) after: bool,
+}
+
+impl Sides {
+    pub(crate) const BOTH: Self = Self { before: true, after: true };
 }
 
 /// That a change was selected, and whether the entity passed the filter on one side only.
@@ -81,7 +102,21 @@ impl Selection {
         let filter = filter::parse(params.all("filter"))?;
         filters.extend(filter.map(|predicate| predicate.filter().clone()));
         let filter = (!filters.is_empty()).then_some(Filter::All(filters));
-        Ok(Self { changes, references, filter })
+        let mut under: Vec<EntityRef> =
+            self::references(params, "under")?.unwrap_or_default().into_iter().collect();
+        under.sort_unstable();
+        Ok(Self { changes, references, filter, under })
+    }
+
+    /// The entities above what is asked for, as far as there are such; `None` where it does not
+    /// matter who is.
+    pub(crate) fn above(&self, reader: &Reader) -> Result<Option<Vec<EntityId>>, ApiError> {
+        if self.under.is_empty() {
+            return Ok(None);
+        }
+        let ids = self.under.iter().map(|reference| reader.entity_id(reference));
+        let ids: Vec<Option<EntityId>> = ids.collect::<Result<_, _>>()?;
+        Ok(Some(ids.into_iter().flatten().collect()))
     }
 
     /// What the catalog lets pass.
@@ -112,13 +147,17 @@ impl Selection {
         is_kind && self.names(reference)
     }
 
-    /// Whether a change that may be wanted passes the filter.
-    pub(crate) fn selects(&self, change: &Change) -> Option<Selected> {
-        let Some(filter) = &self.filter else { return Some(Selected(None)) };
-        let passes = |document: &Option<Value>| {
-            document.as_ref().is_some_and(|document| passes(filter, &Terms::of(document)))
+    /// Whether a change that may be wanted passes the filter, where the entity stands under those
+    /// that are asked for.
+    pub(crate) fn selects(&self, change: &Change, under: Sides) -> Option<Selected> {
+        let passes = |document: &Option<Value>, is_under: bool| {
+            let Some(document) = document.as_ref().filter(|_| is_under) else { return false };
+            self.filter.as_ref().is_none_or(|filter| passes(filter, &Terms::of(document)))
         };
-        match (passes(&change.before), passes(&change.after)) {
+        if self.filter.is_none() && self.under.is_empty() {
+            return Some(Selected(None));
+        }
+        match (passes(&change.before, under.before), passes(&change.after, under.after)) {
             (false, false) => None,
             (true, true) => Some(Selected(None)),
             (true, false) => Some(Selected(change.after.as_ref().map(|_| "left"))),

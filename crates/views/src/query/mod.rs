@@ -4,6 +4,7 @@
 //! is where its value stands (`spec.type`), an item of an array of texts also makes
 //! `path.item=true`, and relations are found as `relations.<type>=<reference>`.
 
+mod above;
 mod evaluate;
 mod facets;
 mod like;
