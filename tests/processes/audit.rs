@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use event::{Body, Content, RecordId};
+use event::{Body, Content, Entry, RecordId, write_line};
 use log::{Budget, EmbeddedLog, EmbeddedOptions, Log};
 use serde_json::Value;
+use support::history::{records, steps};
 use support::process::{Server, last_json, skip};
-use support::storage::flip_a_bit;
+use support::random::Random;
+use support::storage::{flip_a_bit, without_tables};
 
 use crate::{component, program};
 
@@ -272,4 +274,42 @@ fn nothing_is_signed_because_of_what_was_signed_and_a_start_goes_on() {
     let refused = program().run(&args);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("mode 644"), "{refused:?}");
+}
+
+#[test]
+fn views_from_before_there_was_a_tree_get_it_when_they_are_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("log.ndjson"), folder.path().join("data"));
+    // A log that no key has signed yet, with views of it.
+    let records = records(7, &steps(&mut Random::new(7), 400));
+    let entries = (0..).zip(records).map(|(offset, content)| Entry { offset, content });
+    let lines: Vec<String> = entries.map(|entry| write_line(&entry)).collect();
+    fs::write(&file, lines.join("\n")).unwrap();
+    let (file, data_text) = (file.to_str().unwrap(), data.to_str().unwrap());
+    let replayed = folder.path().join("replayed");
+    let _ = program().json(&["log", "import", "--data", data_text, file]);
+    let args = ["replay", "--from", file, "--data", replayed.to_str().unwrap()];
+    let _ = program().json(&args);
+    fs::rename(replayed.join("views"), data.join("views")).unwrap();
+    let rows = without_tables(&data, 96..=101);
+    assert!(rows > lines.len() / 2, "of {} records there were {rows} rows", lines.len());
+    let server = program().serve(&data, &[]);
+    let size_of_all = u64::try_from(lines.len()).unwrap();
+    while size(&checkpoint(&server)).is_none_or(|size| size < size_of_all) {
+        std::thread::yield_now();
+    }
+    let client = server.client();
+    // Each record is proved, those included that were folded before there was a tree.
+    for offset in [0, lines.len() / 2, lines.len() - 1] {
+        let path = format!("/api/log/records?from={offset}&limit=1");
+        let id = client.get(&path).body["id"].as_str().unwrap().to_owned();
+        let proved = program().json(&["audit", "prove", "--server", &server.url, "--event", &id]);
+        assert!(proved["proof"].as_str().unwrap().contains(&format!("\nindex {offset}\n")));
+    }
+    let verified = program().json(&["audit", "verify", "--server", &server.url]);
+    assert_eq!(verified["holds"], true, "{verified}");
+    let (code, said) = server.stop();
+    assert_eq!(code, Some(0), "{said}");
+    let verified = program().json(&["audit", "verify", "--data", data_text]);
+    assert_eq!(verified["holds"], true, "{verified}");
 }

@@ -1,5 +1,6 @@
 //! Changing what is stored behind the program's back.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use rocksdb::{DB, IteratorMode, Options};
@@ -63,4 +64,22 @@ pub fn each_row(folder: &Path, mut take: impl FnMut(&[u8])) {
             take(&value);
         }
     }
+}
+
+/// Takes the rows of some tables out of the views of a data folder, by the first byte of their keys,
+/// as if they had been made before there were such tables; gives how many there were.
+pub fn without_tables(data: &Path, tables: RangeInclusive<u8>) -> usize {
+    let (db, families) = open(&data.join("views"));
+    let mut count = 0;
+    for name in &families {
+        let family = db.cf_handle(name).unwrap();
+        for row in db.iterator_cf(family, IteratorMode::Start) {
+            let (key, _) = row.unwrap();
+            if key.first().is_some_and(|table| tables.contains(table)) {
+                db.delete_cf(family, key).unwrap();
+                count += 1;
+            }
+        }
+    }
+    count
 }
