@@ -15,8 +15,11 @@ use crate::{Error, Reader};
 pub(crate) struct ColumnThen {
     now: Arc<Column>,
     /// What differs from the column.
-    then: HashMap<u32, Option<Arc<str>>>,
+    then: Values,
 }
+
+/// Values of entities; `None` where one has none.
+type Values = HashMap<u32, Option<Arc<str>>>;
 
 /// A change of an entity's value: entity, value, and whether it was there before.
 type Change = (u32, Arc<str>, bool);
@@ -66,11 +69,11 @@ impl Reader {
         let mut changes: Vec<Change> = Vec::new();
         // Where a value is written in one way only, values say all that forms do.
         let mut is_flat = now.is_flat;
-        since.each(&mut |form, members| {
+        since.each(|form, members| {
             let Some(form) = Form::read(form) else { return };
             is_flat &= form.is_flat();
             let value: Arc<str> = form.lower.into();
-            changes.extend(members.map(|(id, there)| (id.0, Arc::clone(&value), there)));
+            changes.extend(members.iter().map(|(id, there)| (id.0, Arc::clone(&value), *there)));
         });
         changes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         let then =
@@ -79,11 +82,7 @@ impl Reader {
     }
 
     /// Values read from the documents as they were.
-    fn values_read(
-        &self,
-        changes: &[Change],
-        name: &str,
-    ) -> Result<Option<HashMap<u32, Option<Arc<str>>>>, Error> {
+    fn values_read(&self, changes: &[Change], name: &str) -> Result<Option<Values>, Error> {
         let mut ids: Vec<EntityId> = changes.iter().map(|(id, ..)| EntityId(*id)).collect();
         ids.dedup();
         if ids.len() > CHANGES_MAX {
@@ -104,7 +103,7 @@ impl Reader {
 
 /// From the first change to each value since then, what the values were; `None` where an entity had
 /// several.
-fn values_then(now: &Column, changes: &[Change]) -> Option<HashMap<u32, Option<Arc<str>>>> {
+fn values_then(now: &Column, changes: &[Change]) -> Option<Values> {
     let mut then = HashMap::new();
     for changes in changes.chunk_by(|a, b| a.0 == b.0) {
         let id = changes[0].0;

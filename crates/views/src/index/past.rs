@@ -332,15 +332,14 @@ impl Since {
         }
     }
 
-    /// Tells each form with the members that changed in its set, and whether they were there
+    /// Tells each form with the entities that changed in its set, and whether they were there
     /// before; the oldest word on each first.
-    pub(crate) fn each(
-        &self,
-        visit: &mut dyn FnMut(&[u8], &mut dyn Iterator<Item = (EntityId, bool)>),
-    ) {
+    pub(crate) fn each(&self, mut visit: impl FnMut(&[u8], &[(EntityId, bool)])) {
         for stretch in self.stretches.iter().rev() {
             for form in 0..stretch.len() {
-                visit(stretch.form(form), &mut stretch.changes(form, self.at, self.last));
+                let members: Vec<(EntityId, bool)> =
+                    stretch.changes(form, self.at, self.last).collect();
+                visit(stretch.form(form), &members);
             }
         }
     }
