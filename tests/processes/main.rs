@@ -4,6 +4,7 @@
 
 mod as_of;
 mod audit;
+mod backup;
 mod command_line;
 mod corpus;
 mod erasure;

@@ -37,6 +37,10 @@ pub(crate) enum Command {
     Replay(Replay),
     /// Print position, rules and digests of the views in a data folder.
     Digest(Digest),
+    /// Add a backup of log, views and search index to a folder; a running node makes its own.
+    Backup(Backup),
+    /// Make a data folder of a backup.
+    Restore(Restore),
     /// Check a log and a catalog against what was signed, and prove that a record stands in a log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -148,6 +152,41 @@ pub(crate) enum LogCommand {
     /// Take what records say, or all that names a subject, out of the log of a stopped node, for
     /// good. Proofs still hold; views and search index are made anew.
     Erase(LogErase),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The server that makes one, in the folder that its configuration names.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "folder", "keep"])]
+    pub(crate) server: Option<String>,
+    /// The data folder of a stopped node.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The folder of backups, which is added to.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// How many backups are kept; older ones are removed.
+    #[arg(long, value_name = "N", default_value_t = BACKUPS_KEPT)]
+    pub(crate) keep: usize,
+}
+
+/// How many backups are kept, unless told otherwise.
+pub(crate) const BACKUPS_KEPT: usize = 7;
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The folder of backups.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) from: PathBuf,
+    /// The data folder that is made.
+    #[arg(long, value_name = "NEW_DIR")]
+    pub(crate) data: PathBuf,
+    /// Which backup, by its number [default: the newest].
+    #[arg(long, value_name = "N")]
+    pub(crate) backup: Option<u64>,
+    /// Only show which backups there are.
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 #[derive(Debug, Args)]

@@ -14,10 +14,11 @@ use proof::SignerKey;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::cli::BACKUPS_KEPT;
 use crate::exit::Wrong;
 
 /// The keys that a configuration may have.
-pub(crate) const KEYS: [&str; 10] = [
+pub(crate) const KEYS: [&str; 11] = [
     "server",
     "data",
     "memory_max",
@@ -28,6 +29,7 @@ pub(crate) const KEYS: [&str; 10] = [
     "orphans",
     "withdrawals",
     "reading",
+    "backup",
 ];
 
 /// The whole configuration.
@@ -46,6 +48,7 @@ pub(crate) struct Config {
     pub(crate) withdrawals: Withdrawals,
     /// Which hosts the targets of locations may be read from.
     pub(crate) reading: urls::Config,
+    pub(crate) backup: BackupConfig,
     /// The folder that its paths are relative to.
     #[serde(skip)]
     pub(crate) folder: PathBuf,
@@ -108,6 +111,20 @@ pub(crate) struct IdentityConfig {
 impl std::fmt::Debug for IdentityConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("IdentityConfig").finish_non_exhaustive()
+    }
+}
+
+/// Where backups are made when the API is asked for one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BackupConfig {
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) keep: usize,
+}
+
+impl Default for BackupConfig {
+    fn default() -> Self {
+        Self { folder: None, keep: BACKUPS_KEPT }
     }
 }
 
@@ -183,6 +200,7 @@ impl Config {
         let mut config: Self = read(&value)?;
         config.folder = folder.to_owned();
         config.data = config.data.map(|data| folder.join(data));
+        config.backup.folder = config.backup.folder.map(|to| folder.join(to));
         config.kinds()?;
         config.tokens()?;
         config.cors()?;

@@ -8,6 +8,7 @@
 //! Invariant: every way to end has its exit code, and a fault is told in one sentence.
 
 mod attest;
+mod backup;
 mod cli;
 mod commands;
 mod config;

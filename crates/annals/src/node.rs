@@ -148,6 +148,8 @@ fn node_name(data: &Path) -> Result<String> {
 /// A log and its views, followed by a thread.
 pub(crate) struct Node {
     pub(crate) log: Arc<dyn Log>,
+    /// The same, where it is kept on this machine.
+    pub(crate) embedded: Option<Arc<EmbeddedLog>>,
     pub(crate) views: Arc<Views>,
     pub(crate) processor: Arc<Processor>,
     pub(crate) registry: Registry,
@@ -171,7 +173,8 @@ impl Node {
     /// Opens a data folder, makes it where there is none, and begins to fold what the log holds.
     pub(crate) fn open(settings: &Settings) -> Result<Self> {
         make_folder(&settings.data)?;
-        let log: Arc<dyn Log> = Arc::new(open_log(&settings.data)?);
+        let embedded = Arc::new(open_log(&settings.data)?);
+        let log: Arc<dyn Log> = Arc::clone(&embedded) as Arc<dyn Log>;
         let (given, origin) = (settings.identity.as_ref(), &settings.origin);
         let identity = identity::open(given, &settings.data, origin, &*log)?;
         let key = identity.as_ref().map(|key| key.public().to_string());
@@ -194,6 +197,7 @@ impl Node {
         let attesting = Mutex::default();
         Ok(Self {
             log,
+            embedded: Some(embedded),
             views,
             processor,
             registry,

@@ -89,7 +89,8 @@ const READING_POSTS: &[&str] = &[
 ];
 
 fn needed(method: &Method, path: &str) -> Permission {
-    if path.starts_with("/api/connectors") && method == Method::POST {
+    let administers = path.starts_with("/api/connectors") || path == "/api/backup";
+    if administers && method == Method::POST {
         Permission::Admin
     } else if method == Method::GET || method == Method::HEAD || READING_POSTS.contains(&path) {
         Permission::Read
@@ -192,6 +193,7 @@ mod tests {
             (Method::POST, "/api/ingest/x", Permission::Ingest),
             (Method::DELETE, "/api/catalog/entities/by-uid/x", Permission::Ingest),
             (Method::POST, "/api/connectors/approve", Permission::Admin),
+            (Method::POST, "/api/backup", Permission::Admin),
         ] {
             assert_eq!(needed(&method, path), needs, "{method} {path}");
         }

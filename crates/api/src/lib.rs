@@ -16,6 +16,7 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod catalog;
 mod connectors;
 mod cors;
@@ -35,6 +36,7 @@ mod streamed;
 mod telemetry;
 
 pub use auth::{Permission, Token, Tokens};
+pub use backup::{BackupMade, Backups};
 pub use cors::{Cors, CorsError};
 pub use error::ApiError;
 pub use health::{Health, Readiness, SearchReadiness};

@@ -18,14 +18,15 @@ use tower_http::compression::CompressionLayer;
 use views::Views;
 
 use crate::auth::Tokens;
+use crate::backup::Backups;
 use crate::cors::Cors;
 use crate::health::Health;
 use crate::ingest::Commands;
 use crate::openapi::{Operation, Routes, schemas};
 use crate::telemetry::HttpMetrics;
 use crate::{
-    ApiError, audit, auth, catalog, connectors, error, events, health, history, ingest, log_routes,
-    openapi, search_routes, telemetry,
+    ApiError, audit, auth, backup, catalog, connectors, error, events, health, history, ingest,
+    log_routes, openapi, search_routes, telemetry,
 };
 
 /// The largest body of a request that is not streamed, in bytes: Backstage's limit.
@@ -38,6 +39,7 @@ pub struct Api {
     cors: Arc<Cors>,
     search: Search,
     stopping: Option<watch::Receiver<bool>>,
+    backups: Option<Arc<dyn Backups>>,
 }
 
 struct Shared {
@@ -80,7 +82,13 @@ impl Api {
             streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
         };
         let shared = Arc::new(shared);
-        Self { shared, cors: Arc::default(), search: Search::default(), stopping: None }
+        Self {
+            shared,
+            cors: Arc::default(),
+            search: Search::default(),
+            stopping: None,
+            backups: None,
+        }
     }
 
     /// The same, but pages of other sites may ask.
@@ -99,6 +107,16 @@ impl Api {
     #[must_use]
     pub fn until(self, stopping: watch::Receiver<bool>) -> Self {
         Self { stopping: Some(stopping), ..self }
+    }
+
+    /// The same, with what makes backups.
+    #[must_use]
+    pub fn with_backups(self, backups: Arc<dyn Backups>) -> Self {
+        Self { backups: Some(backups), ..self }
+    }
+
+    pub(crate) fn backups(&self) -> Option<&Arc<dyn Backups>> {
+        self.backups.as_ref()
     }
 
     pub(crate) fn stopping(&self) -> Option<watch::Receiver<bool>> {
@@ -193,7 +211,7 @@ pub(crate) fn routes(api: &Api) -> Routes {
             .layer(from_fn(|request, next| with_request("/api/search", request, next)))
     });
     let own = history::routes().merge(ingest::routes()).merge(connectors::routes());
-    let own = own.merge(audit::routes());
+    let own = own.merge(audit::routes()).merge(backup::routes());
     let own = own
         .merge(log_routes::routes())
         .merge(events::routes())

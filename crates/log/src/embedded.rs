@@ -19,6 +19,7 @@ mod erase;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use backup::Making;
 use bytes::Bytes;
 use event::{Content, Entry, Offset};
 use parking_lot::{Condvar, Mutex};
@@ -136,6 +137,19 @@ impl EmbeddedLog {
             return Ok(());
         }
         self.db.flush_wal(true).map_err(|source| self.storage("be synced", source))
+    }
+
+    /// Takes the log into a backup, while it goes on.
+    ///
+    /// # Errors
+    /// When it can't be read or written there.
+    pub fn back_up(&self, name: &str, making: &mut Making<'_>) -> Result<(), Error> {
+        self.db.flush_wal(true).map_err(|source| self.storage("be synced", source))?;
+        making.database(name, &self.db).map_err(|source| Error::Storage {
+            step: "be backed up",
+            path: self.path.clone(),
+            source: source.into(),
+        })
     }
 
     fn storage(&self, step: &'static str, source: rocksdb::Error) -> Error {

@@ -145,7 +145,7 @@ pub(crate) fn remove_others(root: &Path, number: u64) {
 }
 
 /// The numbers of the indexes, in order.
-fn numbers(root: &Path) -> Result<Vec<u64>, Error> {
+pub(crate) fn numbers(root: &Path) -> Result<Vec<u64>, Error> {
     let error = |source| Error::Io { path: root.to_owned(), step: "be read", source };
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(root).map_err(error)? {

@@ -15,6 +15,7 @@
 //! Invariant: no term can make a search panic, or take longer than the index is large.
 
 mod active;
+mod backup;
 mod document;
 mod error;
 mod feed;
@@ -24,6 +25,7 @@ mod schema;
 mod text;
 
 pub use active::{Search, State};
+pub use backup::back_up;
 pub use error::Error;
 pub use feed::{Busy, Feed, Follow};
 pub use query::{Answer, Filter, Highlight, Hit, POST_TAG, PRE_TAG, Request};

@@ -248,6 +248,18 @@ impl Views {
         }
     }
 
+    /// Takes the views into a backup, while they go on.
+    ///
+    /// # Errors
+    /// When they can't be read or written there.
+    pub fn back_up(&self, name: &str, making: &mut backup::Making<'_>) -> Result<(), Error> {
+        making.database(name, &self.store.db).map_err(|source| Error::Storage {
+            step: "be backed up",
+            path: self.store.db.path().to_owned(),
+            source: source.into(),
+        })
+    }
+
     /// Looks whether every row can be read, and tables that say the same in different ways agree;
     /// gives the first disagreement in words, if there is one.
     ///

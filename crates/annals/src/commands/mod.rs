@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod audit;
+mod backup;
 mod check;
 mod connectors;
 mod digest;
@@ -30,6 +31,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Exit> {
         Command::Diff(args) => history::diff(args, json),
         Command::Replay(args) => replay::run(args, json),
         Command::Digest(args) => digest::run(args, json),
+        Command::Backup(args) => backup::back_up(args, json),
+        Command::Restore(args) => backup::restore(args, json),
         Command::Audit(args) => audit::run(args, json),
         Command::Check(args) => check::run(args, json),
         Command::Connectors(args) => connectors::run(args, json),

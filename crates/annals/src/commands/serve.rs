@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use api::{Api, HttpMetrics};
+use backup::Backups;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::backup::OnDemand;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::exit::{Exit, Wrong};
@@ -86,7 +88,7 @@ async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let api = api(node, config, Arc::clone(port))?.until(stopping.clone());
+    let api = api(node, settings, config, Arc::clone(port))?.until(stopping.clone());
     let router = api::router(api);
     let server =
         tokio::spawn(listen::serve(listener, router, listen::Limits::default(), stopping.clone()));
@@ -155,7 +157,7 @@ async fn ends(node: &Node) -> Result<()> {
     }
 }
 
-fn api(node: &Node, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
+fn api(node: &Node, settings: &Settings, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
     let health = NodeHealth::new(
         &node.registry,
         Arc::clone(&node.log),
@@ -173,7 +175,12 @@ fn api(node: &Node, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
         HttpMetrics::new(&node.registry)?,
         config.tokens()?,
     );
-    Ok(api.with_search(node.search.clone()).with_cors(config.cors()?))
+    let api = api.with_search(node.search.clone()).with_cors(config.cors()?);
+    let Some(folder) = &config.backup.folder else { return Ok(api) };
+    let (log, views) = (node.embedded.clone(), Arc::clone(&node.views));
+    let backups = Backups::of(folder);
+    let backups = OnDemand::new(log, views, &settings.data, backups, config.backup.keep);
+    Ok(api.with_backups(Arc::new(backups)))
 }
 
 /// Ends when the process is told to stop.
