@@ -25,7 +25,7 @@ use crate::time::{Timestamp, TimestampError};
 /// What every type of the vocabulary begins with.
 pub const TYPE_PREFIX: &str = "dev.annals.";
 
-const CONTENT_TYPE: &str = "application/json";
+pub(crate) const CONTENT_TYPE: &str = "application/json";
 
 /// A line that was read: a log's entry, and its offset where the line tells one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) fn sequence_text(number: u64) -> String {
     format!("{number:020}")
 }
 
-fn sequence_number(text: &str, attribute: &'static str) -> Result<u64, LineError> {
+pub(crate) fn sequence_number(text: &str, attribute: &'static str) -> Result<u64, LineError> {
     let digits = text.len() == 20 && text.bytes().all(|b| b.is_ascii_digit());
     text.parse()
         .ok()
@@ -253,7 +253,7 @@ fn body(form: Form<'_>) -> Result<Body, LineError> {
     }))
 }
 
-fn id(text: &str, attribute: &'static str) -> Result<RecordId, LineError> {
+pub(crate) fn id(text: &str, attribute: &'static str) -> Result<RecordId, LineError> {
     Uuid::parse_str(text)
         .ok()
         .map(RecordId)
@@ -266,7 +266,10 @@ fn base64(text: &str, attribute: &'static str) -> Result<Bytes, LineError> {
     Ok(bytes.map_err(|_| LineError::Attribute { attribute, must: "base64" })?.into())
 }
 
-fn hex<const N: usize>(text: &str, attribute: &'static str) -> Result<[u8; N], LineError> {
+pub(crate) fn hex<const N: usize>(
+    text: &str,
+    attribute: &'static str,
+) -> Result<[u8; N], LineError> {
     HEXLOWER
         .decode(text.as_bytes())
         .ok()

@@ -35,7 +35,7 @@ pub const CODEC_VERSION: u8 = 1;
 
 /// Form numbers stay below this, under every byte that begins a text, so that a record of a newer
 /// program is told from bytes that are no record at all.
-const FORMS_END: u8 = 9;
+pub(crate) const FORMS_END: u8 = 9;
 
 const TIME: u8 = 1;
 const CAUSATION: u8 = 2;

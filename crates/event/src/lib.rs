@@ -15,6 +15,7 @@
 mod cloudevent;
 mod codec;
 mod leaf;
+mod message;
 mod position;
 mod record;
 mod residue;
@@ -25,6 +26,7 @@ pub mod vocabulary;
 pub use cloudevent::{Line, LineError, TYPE_PREFIX, read_line, write_line};
 pub use codec::{CODEC_VERSION, CodecError, decode, encode};
 pub use leaf::{Commitment, HASH_SUITE, Leaf, commit, leaf_of_record, leaf_of_unreadable};
+pub use message::{Message, RawMessage, no_message, read_message, write_message};
 pub use position::{LogId, Offset, Position, PositionError};
 pub use record::{
     ATTRIBUTE_BYTES_MAX, Body, Content, Entry, Erased, NUMBER_MAX, Open, PartError,
