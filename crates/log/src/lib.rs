@@ -33,9 +33,11 @@ pub use watermark::{read_watermark, write_watermark};
 ///
 /// Laws, each with its test in [`conformance`]:
 /// 1. Offsets are given in the order of appending, from 0, without gaps; one append's records
-///    stand together and in their order, even while others append.
-/// 2. `append` returns when its records are durable. When it fails, its records may or may not
-///    stand in the log, but not some of them in another order.
+///    stand in their order, and together as long as no other process appends. (A log that several
+///    processes share may put their records between.)
+/// 2. `append` returns when its records are durable. When it fails, the first few of its records
+///    may stand in the log, or all, or none, but never one without those before it; and so they may
+///    be appended again, where whoever reads them drops doubles by their numbers.
 /// 3. `read` gives exactly what was appended, byte for byte, bytes that are no record included,
 ///    and nothing that is not durable.
 /// 4. What was read at an offset is read there again, also after a crash and a restart.
@@ -45,8 +47,10 @@ pub use watermark::{read_watermark, write_watermark};
 ///    ([`event::Record::check`]), is not taken.
 pub trait Log: Send + Sync {
     /// Appends all of `contents`, in their order, and returns the offset of the first once all
-    /// are durable. Nothing is appended when there is nothing to append, or when something is too
-    /// large or not a record of its form.
+    /// are durable. Where another process's records stand between them, that offset is counted
+    /// back from the last one, so that `contents[i]` stands at `offset + i` or before. Nothing is
+    /// appended when there is nothing to append, or when something is too large or not a record of
+    /// its form.
     ///
     /// # Errors
     /// When the log can't promise that the records are durable.
@@ -71,6 +75,23 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// When the log can't be reached.
     fn wait(&self, beyond: Offset, at_most: Duration) -> Result<Offset, Error>;
+
+    /// Why appends have to wait now, in words, where the log is away.
+    fn why_away(&self) -> Option<String> {
+        None
+    }
+
+    /// Gives up whatever waits for a log that is away, and takes no more appends: those that are
+    /// under way fail as if they had been interrupted.
+    fn close(&self) {}
+}
+
+/// Whether every log takes this content.
+///
+/// # Errors
+/// When it is too large, or is not a record of its form.
+pub fn check(content: &Content) -> Result<(), Error> {
+    frame::checked_frame(content).map(drop)
 }
 
 /// How much one read may return.
@@ -160,10 +181,51 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A log elsewhere can't be reached, or refuses.
+    #[error("the log {log} could not {step}")]
+    Away {
+        /// Where it is.
+        log: String,
+        /// What was being done.
+        step: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An append was broken off; the same may be appended again.
+    #[error("an append to the log {log} was interrupted: {why}")]
+    Interrupted {
+        /// Where it is.
+        log: String,
+        /// By what.
+        why: String,
+    },
+    /// The log is not the one any more that was read.
+    #[error("the log {log} is not the one that was read before: {what}")]
+    Exchanged {
+        /// Where it is.
+        log: String,
+        /// How it differs.
+        what: String,
+    },
+    /// The log was closed; nothing is appended or read any more.
+    #[error("the log {log} is closed")]
+    Ended {
+        /// Where it is.
+        log: String,
+    },
     /// An earlier append failed, and nothing can be promised until the log is opened again.
     #[error("an earlier append to the log in {} failed; it takes none until it is opened again", .path.display())]
     Closed {
         /// The log's folder.
         path: PathBuf,
     },
+}
+
+impl Error {
+    /// Whether the same records may be appended again, and that may go well.
+    #[must_use]
+    pub const fn is_worth_another_try(&self) -> bool {
+        matches!(self, Self::Interrupted { .. })
+    }
 }
