@@ -121,7 +121,6 @@ pub fn read_message(message: &RawMessage<'_>) -> Result<Content, CodecError> {
 }
 
 /// What stands where a log has an offset and no message.
-#[must_use]
 pub fn no_message() -> Content {
     Err(Bytes::from_static(NO_MESSAGE))
 }
