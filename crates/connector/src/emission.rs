@@ -204,6 +204,12 @@ pub enum EmitError {
         /// Which.
         scope: String,
     },
+    /// Another node speaks for the source now; what was emitted does not count.
+    #[error("another node speaks for `{source_name}` now")]
+    Fenced {
+        /// The source.
+        source_name: String,
+    },
     /// Something is larger than the log takes; nothing that came with it was appended.
     #[error("a record of {bytes} bytes is larger than the {limit} that the log takes")]
     TooLarge {

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use connector::EmitError;
 use event::{
-    ATTRIBUTE_BYTES_MAX, Body, Event, Kind, Offset, Open, RECORD_BYTES_MAX, Record, RecordId, Salt,
-    SourceName, Timestamp,
+    ATTRIBUTE_BYTES_MAX, Body, Content, Event, Kind, Offset, Open, RECORD_BYTES_MAX, Record,
+    RecordId, Salt, SourceName, Timestamp,
 };
 use log::Log;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -16,6 +17,9 @@ use uuid::{NoContext, Uuid};
 
 use crate::Clock;
 use crate::text::fit;
+
+/// How long it is waited before what was interrupted is appended again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// What a record has at the most beside its data, subject, author and pointer, in bytes.
 const ENVELOPE_BYTES_MAX: usize = 1024;
@@ -148,6 +152,18 @@ impl Appender {
         Self { queue: Arc::new(Queue { log, clock, source, epoch, state, changed }) }
     }
 
+    /// The way into the log of a source that never was before and never will be again.
+    #[must_use]
+    pub fn begin(log: Arc<dyn Log>, clock: Clock, source: SourceName) -> Self {
+        Self::new(log, clock, source, 1)
+    }
+
+    /// The life of the source that it writes in.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.queue.epoch
+    }
+
     /// The source's name.
     #[must_use]
     pub fn source(&self) -> &SourceName {
@@ -248,7 +264,7 @@ impl Queue {
                 .zip(drafts)
                 .map(|(sequence, draft)| Ok(self.stamp(draft, sequence, recorded)))
                 .collect();
-            self.log.append(&contents)
+            self.append(&contents)
         });
         state.appending = false;
         match appended {
@@ -259,6 +275,21 @@ impl Queue {
             Err(error) => state.failed = Some(EmitError::Log { why: chain(&error) }),
         }
         self.changed.notify_all();
+    }
+
+    /// Appends records, again and again while that is interrupted. What stands in the log then is
+    /// there twice, and the second counts no more: it has the same source, epoch and sequence. A
+    /// log that is interrupted never keeps a record without those before it.
+    fn append(&self, contents: &[Content]) -> Result<Offset, log::Error> {
+        loop {
+            match self.log.append(contents) {
+                Err(error) if error.is_worth_another_try() => {
+                    tracing::warn!(source = %self.source, error = chain(&error), "appending again");
+                    std::thread::park_timeout(AGAIN_AFTER);
+                }
+                done => return done,
+            }
+        }
     }
 
     fn stamp(&self, draft: Draft, sequence: u64, recorded: Timestamp) -> Record {
@@ -335,6 +366,54 @@ mod tests {
             assert_eq!(open.pointer.as_deref(), stands.as_deref(), "{given:.10}");
             assert_eq!(open.author.as_deref(), stands.as_deref(), "{given:.10}");
         }
+    }
+
+    /// A log that breaks appends off: some of what was to be appended stands there.
+    struct Interrupted {
+        log: MemoryLog,
+        /// How many records of each of the next appends stand before it breaks off.
+        breaks: Mutex<Vec<usize>>,
+    }
+
+    impl Log for Interrupted {
+        fn append(&self, contents: &[Content]) -> Result<Offset, log::Error> {
+            let breaks = self.breaks.lock().pop();
+            let Some(kept) = breaks else { return self.log.append(contents) };
+            self.log.append(&contents[..kept.min(contents.len())])?;
+            Err(log::Error::Interrupted { log: "of a test".into(), why: "it does so".into() })
+        }
+
+        fn end(&self) -> Result<Offset, log::Error> {
+            self.log.end()
+        }
+
+        fn read(&self, from: Offset, budget: Budget) -> Result<Vec<event::Entry>, log::Error> {
+            self.log.read(from, budget)
+        }
+
+        fn wait(&self, beyond: Offset, at_most: Duration) -> Result<Offset, log::Error> {
+            self.log.wait(beyond, at_most)
+        }
+    }
+
+    #[test]
+    fn what_was_interrupted_is_appended_again_under_the_same_numbers() {
+        let log = Arc::new(Interrupted { log: MemoryLog::new(), breaks: vec![3, 0, 2].into() });
+        let source = SourceName::new("test/source").expect("a source");
+        let appender = Appender::new(
+            Arc::clone(&log) as Arc<dyn Log>,
+            Arc::new(Timestamp::default),
+            source,
+            1,
+        );
+        assert_eq!(appender.append(vec![removed(), removed(), removed()]), Ok(Some(7)));
+        assert_eq!(appender.append(vec![removed()]), Ok(Some(8)));
+        let entries = log.read(0, Budget::default()).expect("a read");
+        let numbers: Vec<u64> =
+            entries.iter().flat_map(|it| &it.content).map(|it| it.sequence).collect();
+        assert_eq!(numbers, [0, 1, 0, 1, 2, 0, 1, 2, 3]);
+        let ids = |from: usize| entries[from].content.as_ref().map(|record| record.id);
+        assert_eq!(ids(0), ids(5), "the same record");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use connector::EmitError;
 use event::vocabulary::{EpochBegun, FoldAdopted, LogCreated, LogErased, PolicySet};
-use event::{CODEC_VERSION, Event, HASH_SUITE, LogId, SourceName};
-use log::Log;
+use event::{CODEC_VERSION, Event, HASH_SUITE, LogId, Offset, SourceName};
+use log::{Budget, Log};
 use rand::Rng;
 
 use crate::appender::{Appender, Draft, chain};
@@ -80,13 +80,20 @@ pub fn say_erased(
     Ok(())
 }
 
+fn fenced(appender: &Appender) -> EmitError {
+    EmitError::Fenced { source_name: appender.source().to_string() }
+}
+
 impl Ingest {
-    /// Begins a new life of a source on this node, and fences off the ones before. The views have
-    /// to have folded the log's end before, or an epoch could be used twice.
+    /// Begins a new life of a source on this node, and fences off the ones before. The views should
+    /// have folded the log's end before. Two nodes that begin the same one at the same time are
+    /// told apart by the log: whose record stands first has it.
     ///
     /// # Errors
-    /// When the log can't be written, or what is known can't be read.
+    /// When the log can't be written, when what is known can't be read, or when another node was
+    /// first.
     pub fn begin(&self, source: &SourceName, version: &str) -> Result<Appender, EmitError> {
+        let from = self.known.applied().map_or(0, |applied| applied + 1);
         let known = self.known.source(source).map_err(crate::compare::unknown)?;
         let epoch = known.map_or(1, |known| known.epoch + 1);
         let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
@@ -94,9 +101,45 @@ impl Ingest {
         let begun = EpochBegun { node: self.options.node.clone(), version: version.to_owned() };
         let last = appender.append(vec![Draft::new(&Event::EpochBegun(begun))])?;
         if let Some(last) = last {
+            self.check_first(&appender, from, last)?;
             self.wait(last)?;
         }
         Ok(appender)
+    }
+
+    /// Whether no record of the same source and epoch stands between what was known and its own.
+    fn check_first(&self, appender: &Appender, from: Offset, own: Offset) -> Result<(), EmitError> {
+        let mut next = from;
+        while next < own {
+            let entries = self.log.read(next, Budget::default());
+            let entries = entries.map_err(|error| EmitError::Log { why: chain(&error) })?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            for entry in entries.iter().filter(|entry| entry.offset < own) {
+                if let Ok(record) = &entry.content
+                    && record.source == *appender.source()
+                    && record.epoch >= appender.epoch()
+                {
+                    return Err(fenced(appender));
+                }
+            }
+            next += entries.len() as Offset;
+        }
+        Ok(())
+    }
+
+    /// Whether what an appender wrote counts: no other node speaks for its source. What it wrote up
+    /// to a record that is folded counts then.
+    ///
+    /// # Errors
+    /// When another node does, or what is known can't be read.
+    pub fn check_life(&self, appender: &Appender) -> Result<(), EmitError> {
+        let known = self.known.source(appender.source()).map_err(crate::compare::unknown)?;
+        if known.is_some_and(|known| known.epoch > appender.epoch()) {
+            return Err(fenced(appender));
+        }
+        Ok(())
     }
 
     /// Waits until the views have folded what the log holds now.
@@ -126,5 +169,88 @@ impl Ingest {
         }
         let last = appender.append(vec![Draft::new(&Event::PolicySet(policy))])?;
         last.map_or(Ok(()), |last| self.wait(last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::vocabulary::ScopeName;
+    use event::{Seal, Timestamp};
+    use log::MemoryLog;
+    use model::kinds::Kinds;
+    use model::reference::EntityRef;
+
+    use super::*;
+    use crate::{Known, KnownError, KnownScope, KnownSource, Options};
+
+    /// Views that have folded nothing yet, so that nobody knows of the others.
+    struct Unaware;
+
+    impl Known for Unaware {
+        fn applied(&self) -> Option<Offset> {
+            None
+        }
+
+        fn wait(&self, _: Offset, _: std::time::Duration) -> Result<bool, KnownError> {
+            Ok(true)
+        }
+
+        fn clock(&self) -> Option<Timestamp> {
+            None
+        }
+
+        fn scope(&self, _: &ScopeName) -> Result<Option<KnownScope>, KnownError> {
+            Ok(None)
+        }
+
+        fn seals(
+            &self,
+            _: &ScopeName,
+            references: &[EntityRef],
+        ) -> Result<Vec<Option<Seal>>, KnownError> {
+            Ok(vec![None; references.len()])
+        }
+
+        fn item(&self, _: &ScopeName, _: &str) -> Result<Option<Seal>, KnownError> {
+            Ok(None)
+        }
+
+        fn each_reference(
+            &self,
+            _: &ScopeName,
+            _: &mut dyn FnMut(EntityRef),
+        ) -> Result<(), KnownError> {
+            Ok(())
+        }
+
+        fn each_item(&self, _: &ScopeName, _: &mut dyn FnMut(&str)) -> Result<(), KnownError> {
+            Ok(())
+        }
+
+        fn scopes(&self, _: &str) -> Result<Vec<(ScopeName, KnownScope)>, KnownError> {
+            Ok(Vec::new())
+        }
+
+        fn source(&self, _: &SourceName) -> Result<Option<KnownSource>, KnownError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn of_two_nodes_that_begin_the_same_epoch_the_first_in_the_log_has_it() {
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
+        let node = || {
+            let clock: Clock = Arc::new(Timestamp::default);
+            let kinds = Kinds::new(Vec::new()).expect("Backstage's kinds");
+            let options = Options::default();
+            Ingest::new(Arc::clone(&log), Arc::new(Unaware), clock, &kinds, options).expect("one")
+        };
+        let (one, other) = (node(), node());
+        let source = SourceName::new("files/local").expect("a source");
+        assert!(one.begin(&source, "1").is_ok());
+        let second = other.begin(&source, "1").map(|_| ());
+        assert_eq!(second, Err(EmitError::Fenced { source_name: "files/local".into() }));
+        let another = SourceName::new("files/other").expect("a source");
+        assert!(other.begin(&another, "1").is_ok(), "what others begin is nobody else's");
     }
 }

@@ -136,6 +136,12 @@ impl Ingest {
         &self.judge
     }
 
+    /// Why nothing can be appended now, where the log is away.
+    #[must_use]
+    pub fn why_away(&self) -> Option<String> {
+        self.log.why_away()
+    }
+
     /// What is known of the catalog.
     #[must_use]
     pub fn known(&self) -> &Arc<dyn Known> {
