@@ -7,6 +7,8 @@ export CARGO_TERM_COLOR ?= auto
 CATALOG ?= examples/catalog
 DATA ?= data
 LISTEN ?= 127.0.0.1:7007
+# Where its log is: embedded, or kafka, which is started with it.
+LOG ?= embedded
 
 .PHONY: help
 help: ## this text
@@ -22,9 +24,9 @@ build: setup ## the program
 	cargo build --release --locked --quiet -p annals
 
 .PHONY: run
-run: build ## serve CATALOG (a file, folder or glob) on LISTEN, with its data in DATA
+run: build ## serve CATALOG (a file, folder or glob) on LISTEN, with its data in DATA; LOG=kafka
 	@scripts/hint $(LISTEN) &
-	@exec "$(CARGO_TARGET_DIR)/release/annals" serve --data "$(DATA)" --listen "$(LISTEN)" --catalog "$(CATALOG)"
+	@exec scripts/serve "$(LOG)" "$(DATA)" "$(CARGO_TARGET_DIR)/release/annals" --listen "$(LISTEN)" --catalog "$(CATALOG)"
 
 .PHONY: test
 test: ## everything that every change has to pass

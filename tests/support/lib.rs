@@ -5,9 +5,11 @@
 
 pub mod catalog;
 pub mod history;
+pub mod kafka;
 pub mod node;
 pub mod npm;
 pub mod process;
+pub mod proxy;
 pub mod random;
 pub mod storage;
 pub mod web;

@@ -126,9 +126,13 @@ pub(crate) enum LogCommand {
     },
     /// Read a log that was exported into an empty one, or one that begins exactly so.
     Import {
-        /// The data folder.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+        /// That of a data folder.
+        #[arg(long, value_name = "DIR", conflicts_with = "config")]
+        #[arg(required_unless_present = "config")]
+        data: Option<PathBuf>,
+        /// That of a configuration, which may be on Kafka.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// The file; `-` reads standard input.
         #[arg(value_name = "FILE")]
         file: PathBuf,
@@ -143,6 +147,16 @@ pub(crate) enum LogCommand {
         /// Go on with those that come, until interrupted; of a running server.
         #[arg(long, short, conflicts_with_all = ["data", "config"])]
         follow: bool,
+    },
+    /// Put the newest rules of the fold in force that this program knows, once all nodes know them.
+    Adopt {
+        /// In the log of a data folder.
+        #[arg(long, value_name = "DIR", conflicts_with = "config")]
+        #[arg(required_unless_present = "config")]
+        data: Option<PathBuf>,
+        /// In that of a configuration, which may be on Kafka.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Print how many records there are, and where the log ends.
     Stat {
@@ -252,9 +266,13 @@ pub(crate) struct Diff {
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// A log: an exported file, `-` for standard input, or a data folder.
+    /// A log: an exported file, `-` for standard input, a data folder, or `kafka` for the topic of
+    /// the configuration.
     #[arg(long, value_name = "LOG")]
     pub(crate) from: PathBuf,
+    /// The configuration that names the topic.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// The data folder that is made; it must be empty or absent.
     #[arg(long, value_name = "NEW_DIR")]
     pub(crate) data: PathBuf,

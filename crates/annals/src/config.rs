@@ -4,6 +4,7 @@
 //! replaced by an environment variable, and a text that begins with `$file:` by what stands in that
 //! file. What was put in so is never printed. Paths are relative to the folder of the file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -92,6 +93,30 @@ pub(crate) struct LogConfig {
     pub(crate) kind: LogKind,
     /// The name in the log's checkpoints, if the log is made now.
     pub(crate) origin: Option<String>,
+    pub(crate) kafka: Option<KafkaConfig>,
+}
+
+/// A log on Kafka.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KafkaConfig {
+    #[serde(default = "default_topic")]
+    topic: String,
+    #[serde(default)]
+    create: bool,
+    /// Properties of librdkafka: texts, numbers, true and false.
+    properties: BTreeMap<String, Value>,
+}
+
+fn default_topic() -> String {
+    "annals.events".into()
+}
+
+impl std::fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Properties may be secrets.
+        f.debug_struct("KafkaConfig").field("topic", &self.topic).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -99,6 +124,7 @@ pub(crate) struct LogConfig {
 pub(crate) enum LogKind {
     #[default]
     Embedded,
+    Kafka,
 }
 
 /// What the log is signed with.
@@ -205,6 +231,7 @@ impl Config {
         config.tokens()?;
         config.cors()?;
         config.identity()?;
+        config.kafka()?;
         Ok(config)
     }
 
@@ -216,6 +243,33 @@ impl Config {
     /// The key that the log is signed with, if it is given.
     pub(crate) fn identity(&self) -> Result<Option<SignerKey>> {
         self.identity.key.as_deref().map(crate::identity::parse).transpose()
+    }
+
+    /// The topic that holds the log, if it is on Kafka.
+    pub(crate) fn kafka(&self) -> Result<Option<log_kafka::Options>> {
+        let wrong = |why: String| anyhow::Error::from(Wrong(format!("log.kafka: {why}")));
+        let kafka = match (self.log.kind, &self.log.kafka) {
+            (LogKind::Embedded, None) => return Ok(None),
+            (LogKind::Embedded, Some(_)) => return Err(wrong("`log.kind` is not kafka".into())),
+            (LogKind::Kafka, None) => {
+                let why = "it is missing; it says how the brokers are reached, for instance \
+                           {properties: {bootstrap.servers: \"127.0.0.1:9092\"}}";
+                return Err(wrong(why.into()));
+            }
+            (LogKind::Kafka, Some(kafka)) => kafka,
+        };
+        let mut properties = BTreeMap::new();
+        for (key, value) in &kafka.properties {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                Value::Bool(bool) => bool.to_string(),
+                _ => return Err(wrong(format!("properties.{key} is neither text nor number"))),
+            };
+            properties.insert(key.clone(), text);
+        }
+        let options = log_kafka::Options::new(&kafka.topic, kafka.create, properties);
+        options.map(Some).map_err(|error| wrong(error.to_string()))
     }
 
     /// Which pages of other sites may ask.
@@ -361,6 +415,13 @@ mod tests {
             ("sever: {}", "unknown key `sever`, did you mean `server`?"),
             ("server: {listn: x}", "server.listn: unknown key `listn`, did you mean `listen`?"),
             ("log: {kind: embeded}", "log.kind: unknown value `embeded`, did you mean `embedded`?"),
+            ("log: {kind: kafka}", "log.kafka: it is missing"),
+            ("log: {kafka: {properties: {}}}", "log.kafka: `log.kind` is not kafka"),
+            ("log: {kind: kafka, kafka: {properties: {}}}", "`bootstrap.servers` is missing"),
+            (
+                "log: {kind: kafka, kafka: {properties: {bootstrap.servers: 'a:1', acks: 0}}}",
+                "log.kafka: the property `acks` can't be set",
+            ),
             ("zzz: 1", "unknown key `zzz`, known are: server"),
             ("memory_max: lots", "memory_max: expected an amount of memory"),
             (

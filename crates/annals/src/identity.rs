@@ -56,6 +56,17 @@ pub(crate) fn open(
     make(data, origin).map(Some)
 }
 
+/// What a node is told that shares a log and lacks its key.
+pub(crate) fn elsewhere(data: &Path) -> String {
+    let file = file(data);
+    let file = file.display();
+    format!(
+        "the log has an identity key, and it is not here: each node that shares a log needs it, \
+         since any may have to sign. Give it as `identity: {{key: \"$file:…\"}}`; the node that \
+         made the log keeps it in its data folder (here it would be {file})"
+    )
+}
+
 /// What the log's first record says.
 fn created(log: &dyn Log) -> Result<Option<LogCreated>> {
     if log.end()? == 0 {

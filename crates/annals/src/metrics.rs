@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use api::{Health, Readiness, SearchReadiness};
 use log::Log;
+use log_kafka::KafkaLog;
 use processor::Progress;
 use prometheus::{IntGauge, Registry};
 use search::{Search, State};
@@ -15,6 +16,7 @@ pub(crate) struct NodeHealth {
     views: Arc<Views>,
     progress: Arc<Progress>,
     search: Search,
+    kafka: Option<Arc<KafkaLog>>,
     gauges: Gauges,
 }
 
@@ -32,6 +34,11 @@ struct Gauges {
     search_lag: IntGauge,
     search_documents: IntGauge,
     search_following: IntGauge,
+    log_away: IntGauge,
+    log_waiting: IntGauge,
+    log_verified: IntGauge,
+    leads: IntGauge,
+    disputed: IntGauge,
 }
 
 /// A node that is this far behind the log does not answer for the catalog.
@@ -44,6 +51,7 @@ impl NodeHealth {
         views: Arc<Views>,
         progress: Arc<Progress>,
         search: Search,
+        kafka: Option<Arc<KafkaLog>>,
     ) -> Result<Self, prometheus::Error> {
         let gauge = |name: &str, help: &str| {
             let gauge = IntGauge::new(name, help)?;
@@ -88,8 +96,31 @@ impl NodeHealth {
                 "annals_search_following",
                 "1 if the search index follows the views, 0 while it is built or has failed.",
             )?,
+            log_away: gauge("annals_log_away", "1 while the log's brokers do not answer.")?,
+            log_waiting: gauge(
+                "annals_log_appends_waiting",
+                "Appends that wait for the log's brokers.",
+            )?,
+            log_verified: gauge(
+                "annals_log_verified",
+                "How often the last record was read again, after a silence or a broken \
+                 connection, and was the same.",
+            )?,
+            leads: gauge(
+                "annals_leads",
+                "1 if this node runs the connectors and signs, 0 if another one does.",
+            )?,
+            disputed: gauge(
+                "annals_statements_disputed",
+                "1 if this node disagrees with a statement that the log's key signed.",
+            )?,
         };
-        Ok(Self { log, views, progress, search, gauges })
+        Ok(Self { log, views, progress, search, kafka, gauges })
+    }
+
+    /// Where it is told whether this node leads.
+    pub(crate) fn leads(&self) -> IntGauge {
+        self.gauges.leads.clone()
     }
 }
 
@@ -146,6 +177,13 @@ impl Health for NodeHealth {
         gauges.ready.set(i64::from(readiness.why_not.is_empty()));
         gauges.search_lag.set(signed(readiness.search.lag));
         gauges.search_documents.set(signed(self.search.documents()));
+        gauges.log_away.set(i64::from(self.log.why_away().is_some()));
+        if let Some(kafka) = &self.kafka {
+            gauges.log_waiting.set(i64::try_from(kafka.waiting()).unwrap_or(i64::MAX));
+            gauges.log_verified.set(signed(kafka.verified()));
+        }
+        let disputed = self.views.reader().is_some_and(|it| matches!(it.dispute(), Ok(Some(_))));
+        gauges.disputed.set(i64::from(disputed));
         let following = self.search.state() == State::Following;
         gauges.search_following.set(i64::from(following));
     }

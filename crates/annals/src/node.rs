@@ -11,6 +11,7 @@ use event::vocabulary::{FoldAdopted, Orphans, PolicySet};
 use event::{Event, LogId, Offset, SourceName};
 use ingest::{Appender, Boot, Draft, Guard, Ingest, system_clock};
 use log::{Budget, EmbeddedLog, EmbeddedOptions, Log};
+use log_kafka::{KafkaLog, OpenError};
 use model::kinds::Kinds;
 use parking_lot::Mutex;
 use processor::{Metrics, Processor};
@@ -21,6 +22,7 @@ use views::Views;
 
 use crate::attest::{self, Attester};
 use crate::config::Config;
+use crate::exit::Wrong;
 use crate::identity;
 use crate::known::KnownViews;
 use crate::rebuild;
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) guard: Guard,
     /// What the log is signed with, if the configuration says.
     pub(crate) identity: Option<SignerKey>,
+    /// The topic that holds the log; without one it is in the data folder.
+    pub(crate) kafka: Option<log_kafka::Options>,
 }
 
 /// What a configuration says of the catalog's rules.
@@ -76,6 +80,7 @@ impl Settings {
             })
             .transpose()?;
         let identity = config.map(Config::identity).transpose()?.flatten();
+        let kafka = config.map(Config::kafka).transpose()?.flatten();
         let default = Config::default();
         let config = config.unwrap_or(&default);
         let data = data.map(Path::to_owned).or_else(|| config.data.clone());
@@ -90,6 +95,7 @@ impl Settings {
             policy,
             guard,
             identity,
+            kafka,
         })
     }
 }
@@ -111,6 +117,15 @@ pub(crate) fn open_log(data: &Path) -> Result<EmbeddedLog> {
     let log = EmbeddedLog::open(&folder, EmbeddedOptions::default())?;
     rebuild::rewrite_log(data, &log)?;
     Ok(log)
+}
+
+/// Opens the log on a topic.
+pub(crate) fn open_kafka(options: &log_kafka::Options) -> Result<KafkaLog> {
+    KafkaLog::open(options.clone()).map_err(|error| match error {
+        OpenError::Kafka { .. } | OpenError::Log(_) | OpenError::Thread(_) => error.into(),
+        // A topic that is not what it must be is the operator's to mend.
+        other => Wrong(other.to_string()).into(),
+    })
 }
 
 /// Opens the views of a data folder.
@@ -150,6 +165,8 @@ pub(crate) struct Node {
     pub(crate) log: Arc<dyn Log>,
     /// The same, where it is kept on this machine.
     pub(crate) embedded: Option<Arc<EmbeddedLog>>,
+    /// The same, where it is on Kafka and other nodes share it.
+    pub(crate) kafka: Option<Arc<KafkaLog>>,
     pub(crate) views: Arc<Views>,
     pub(crate) processor: Arc<Processor>,
     pub(crate) registry: Registry,
@@ -173,10 +190,19 @@ impl Node {
     /// Opens a data folder, makes it where there is none, and begins to fold what the log holds.
     pub(crate) fn open(settings: &Settings) -> Result<Self> {
         make_folder(&settings.data)?;
-        let embedded = Arc::new(open_log(&settings.data)?);
-        let log: Arc<dyn Log> = Arc::clone(&embedded) as Arc<dyn Log>;
+        let kafka = settings.kafka.as_ref().map(open_kafka).transpose()?.map(Arc::new);
+        let (log, embedded): (Arc<dyn Log>, _) = match &kafka {
+            Some(kafka) => (Arc::clone(kafka) as Arc<dyn Log>, None),
+            None => {
+                let embedded = Arc::new(open_log(&settings.data)?);
+                (Arc::clone(&embedded) as Arc<dyn Log>, Some(embedded))
+            }
+        };
         let (given, origin) = (settings.identity.as_ref(), &settings.origin);
         let identity = identity::open(given, &settings.data, origin, &*log)?;
+        if kafka.is_some() && identity.is_none() {
+            return Err(Wrong(identity::elsewhere(&settings.data)).into());
+        }
         let key = identity.as_ref().map(|key| key.public().to_string());
         let boot = Boot { origin: settings.origin.clone(), rules: fold::RULES_VERSION, key };
         if ingest::boot(&log, &system_clock(), &boot)? {
@@ -197,7 +223,8 @@ impl Node {
         let attesting = Mutex::default();
         Ok(Self {
             log,
-            embedded: Some(embedded),
+            embedded,
+            kafka,
             views,
             processor,
             registry,
@@ -209,7 +236,8 @@ impl Node {
         })
     }
 
-    /// Waits until the views have followed the log, and puts in force what the settings say.
+    /// Waits until the views have followed the log, and opens the way in. Where the log is the
+    /// node's alone, it puts in force what the settings say.
     pub(crate) fn way_in(&self, settings: &Settings, stopping: &AtomicBool) -> Result<WayIn> {
         self.follow_to_the_end(stopping)?;
         let clock = system_clock();
@@ -230,16 +258,38 @@ impl Node {
         if let (Some(key), Some(reader)) = (&self.identity, self.views.reader()) {
             attest::introduce(key, &reader, &own)?;
         }
-        if let Some(policy) = &settings.policy {
-            ingest.set_policy(&own, policy.as_event()?, Some(&in_force))?;
-        }
-        let applied = self.views.applied().map_or(0, |applied| applied.rules);
-        if applied < fold::RULES_VERSION {
-            let adopted = Event::FoldAdopted(FoldAdopted { version: fold::RULES_VERSION });
-            own.append(vec![Draft::new(&adopted)])?;
+        if self.kafka.is_none() {
+            let applied = self.views.applied().map_or(0, |applied| applied.rules);
+            if applied < fold::RULES_VERSION {
+                let adopted = Event::FoldAdopted(FoldAdopted { version: fold::RULES_VERSION });
+                own.append(vec![Draft::new(&adopted)])?;
+            }
         }
         let (log, _) = self.views.offset().ok_or_else(|| anyhow!("nothing is folded yet"))?;
-        Ok(WayIn { ingest: Arc::new(ingest), own: Arc::new(own), log })
+        let way_in = WayIn { ingest: Arc::new(ingest), own: Arc::new(own), log };
+        if self.kafka.is_none() {
+            self.put_in_force(settings, &way_in)?;
+        }
+        Ok(way_in)
+    }
+
+    /// Waits until the views have followed the log, and puts the policy of the settings in force.
+    pub(crate) fn lead(
+        &self,
+        settings: &Settings,
+        way_in: &WayIn,
+        stopping: &AtomicBool,
+    ) -> Result<()> {
+        self.follow_to_the_end(stopping)?;
+        self.put_in_force(settings, way_in)
+    }
+
+    fn put_in_force(&self, settings: &Settings, way_in: &WayIn) -> Result<()> {
+        if let Some(policy) = &settings.policy {
+            let in_force = self.policy_in_force()?;
+            way_in.ingest.set_policy(&way_in.own, policy.as_event()?, Some(&in_force))?;
+        }
+        Ok(())
     }
 
     /// Begins to sign what is folded, if the log's key is here.

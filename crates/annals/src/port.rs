@@ -49,9 +49,20 @@ impl IngestPort {
         let closed = "the catalog still reads its log; GET /readyz says how far it is";
         self.way_in().ok_or_else(|| ApiError::unavailable(closed))
     }
+
+    /// The way in, if anything can be appended now: callers are not kept waiting for brokers.
+    fn writable(&self) -> Result<&WayIn, ApiError> {
+        let way_in = self.opened()?;
+        way_in.ingest.why_away().map_or(Ok(way_in), |why| Err(ApiError::unavailable(why)))
+    }
 }
 
 impl WayIn {
+    /// Whether what this node writes counts, as far as it is folded.
+    fn check_life(&self) -> Result<(), ApiError> {
+        self.ingest.check_life(&self.own).map_err(|error| refused(&error))
+    }
+
     /// Appends a record and waits until it is folded.
     fn say(&self, draft: Draft) -> Result<Position, ApiError> {
         let last = self.own.append(vec![draft]).map_err(|error| refused(&error))?;
@@ -61,6 +72,7 @@ impl WayIn {
     fn folded(&self, last: Option<Offset>) -> Result<Position, ApiError> {
         let last = last.ok_or_else(|| ApiError::internal("nothing was appended"))?;
         self.ingest.wait(last).map_err(|error| refused(&error))?;
+        self.check_life()?;
         Ok(Position { log: self.log, offset: last })
     }
 }
@@ -76,7 +88,8 @@ impl Commands for IngestPort {
         request: &IngestRequest,
         lines: &mut dyn Iterator<Item = IngestLine>,
     ) -> Result<Report, ApiError> {
-        let WayIn { ingest, own, log } = self.opened()?;
+        let way_in = self.writable()?;
+        let WayIn { ingest, own, log } = way_in;
         let scope =
             ingest_scope(&request.scope).map_err(|error| ApiError::input(error.to_string()))?;
         let approve = if request.allow_withdrawals { Approve::Always } else { Approve::Guarded };
@@ -91,6 +104,7 @@ impl Commands for IngestPort {
                 ingest.take_changes(own, &scope, author, &mut changes)
             }
         };
+        way_in.check_life()?;
         let applied = || ingest.known().applied();
         outcome.map(|outcome| report(outcome, *log, applied)).map_err(|error| refused(&error))
     }
@@ -103,17 +117,17 @@ impl Commands for IngestPort {
     ) -> Result<Position, ApiError> {
         let approved =
             Event::WithdrawalApproved(WithdrawalApproved { scope: scope.clone(), at_most });
-        self.opened()?.say(Draft::new(&approved).by(author))
+        self.writable()?.say(Draft::new(&approved).by(author))
     }
 
     fn remove(&self, reference: &EntityRef, author: Option<&str>) -> Result<Position, ApiError> {
         let removed = Event::EntityRemoved(EntityRemoved { why: None });
-        self.opened()?.say(Draft::new(&removed).about(reference.as_str()).by(author))
+        self.writable()?.say(Draft::new(&removed).about(reference.as_str()).by(author))
     }
 
     fn refresh(&self, reference: &EntityRef, author: Option<&str>) -> Result<Position, ApiError> {
         let asked = Event::RefreshAsked(RefreshAsked { target: None });
-        self.opened()?.say(Draft::new(&asked).about(reference.as_str()).by(author))
+        self.writable()?.say(Draft::new(&asked).about(reference.as_str()).by(author))
     }
 
     fn validate(&self, document: &Value) -> Result<Result<(), Box<model::Refusal>>, ApiError> {
@@ -141,7 +155,7 @@ impl Commands for IngestPort {
         change: &LocationChange<'_>,
         author: Option<&str>,
     ) -> Result<(Uuid, Position), ApiError> {
-        let way_in = self.opened()?;
+        let way_in = self.writable()?;
         let (ingest, appender) = (&way_in.ingest, &way_in.own);
         let appended = match *change {
             LocationChange::Register { kind, target } => {
@@ -215,6 +229,11 @@ fn refused(error: &EmitError) -> ApiError {
     match error {
         EmitError::Stale { .. } => ApiError::conflict(format!("{error}; send it again")),
         EmitError::Stopped | EmitError::Clock { .. } => ApiError::unavailable(error.to_string()),
+        EmitError::Fenced { .. } => {
+            let why = format!("{error}: is its data folder a copy? What was written may not count");
+            tracing::error!(why, "another node has this one's name");
+            ApiError::unavailable(why)
+        }
         EmitError::TooLarge { .. } => ApiError::too_large(error.to_string()),
         EmitError::Log { .. } | EmitError::Known { .. } => {
             tracing::error!(%error, "documents could not be taken");

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -17,8 +18,10 @@ use super::remote::Server;
 use crate::cli::{LogCommand, Source};
 use crate::config::Config;
 use crate::exit::{Exit, Wrong};
-use crate::node::{Settings, log_folder, open_log};
+use crate::node::{Settings, log_folder, open_kafka, open_log};
 use crate::report;
+
+mod adopt;
 
 /// How many records are appended together.
 const APPEND: usize = 2000;
@@ -32,9 +35,9 @@ const LINE_BYTES_MAX: u64 = 16 << 20;
 pub(crate) fn run(command: &LogCommand, json: bool) -> Result<Exit> {
     match command {
         LogCommand::Export { source, file } => export(source, file.as_deref(), json),
-        LogCommand::Import { data, file } => {
-            let log = open_log(data)?;
-            let (records, new) = import(&log, file)?;
+        LogCommand::Import { data, config, file } => {
+            let log = opened(data.as_deref(), config.as_deref(), true)?;
+            let (records, new) = import(&*log, file)?;
             let value = json!({"records": records, "new": new});
             report::result(json, &value, || format!("{records} records, {new} of them new"));
             Ok(Exit::Done)
@@ -42,12 +45,15 @@ pub(crate) fn run(command: &LogCommand, json: bool) -> Result<Exit> {
         LogCommand::Tail { source, lines, follow } => tail(source, *lines, *follow),
         LogCommand::Stat { source } => stat(source, json),
         LogCommand::Erase(args) => erase::run(args, json),
+        LogCommand::Adopt { data, config } => {
+            adopt::run(opened(data.as_deref(), config.as_deref(), false)?, json)
+        }
     }
 }
 
 /// Where a log is read from.
 enum Opened {
-    Folder(log::EmbeddedLog),
+    Log(Arc<dyn Log>),
     Server(Server),
 }
 
@@ -55,12 +61,26 @@ fn open(source: &Source) -> Result<Opened> {
     if let Some(url) = &source.server {
         return Ok(Opened::Server(Server::new(url)?));
     }
-    let config = source.config.as_deref().map(Config::load).transpose()?;
-    let data = Settings::new(config.as_ref(), source.data.as_deref())?.data;
-    if !log_folder(&data).is_dir() {
+    opened(source.data.as_deref(), source.config.as_deref(), false).map(Opened::Log)
+}
+
+/// Opens the log of a data folder or of a configuration; makes it there, if that is wanted.
+pub(super) fn opened(
+    data: Option<&Path>,
+    config: Option<&Path>,
+    create: bool,
+) -> Result<Arc<dyn Log>> {
+    let config = config.map(Config::load).transpose()?;
+    let settings = Settings::new(config.as_ref(), data)?;
+    if let Some(options) = settings.kafka {
+        let create = create && options.create;
+        return Ok(Arc::new(open_kafka(&log_kafka::Options { create, ..options })?));
+    }
+    let data = settings.data;
+    if !create && !log_folder(&data).is_dir() {
         return Err(Wrong(format!("there is no log in {}", data.display())).into());
     }
-    Ok(Opened::Folder(open_log(&data)?))
+    Ok(Arc::new(open_log(&data)?))
 }
 
 /// Hands out the log's lines from an offset on, as long as somebody takes them.
@@ -70,7 +90,7 @@ fn each_line(
     take: &mut dyn FnMut(&str) -> Result<bool>,
 ) -> Result<()> {
     match opened {
-        Opened::Folder(log) => {
+        Opened::Log(log) => {
             let mut next = from;
             loop {
                 let entries = log.read(next, Budget::default())?;
@@ -131,6 +151,15 @@ pub(crate) fn import(log: &dyn Log, file: &Path) -> Result<(u64, u64)> {
     let known = log.end()?;
     let bar = report::bar(None, "reading records");
     let mut waiting: Vec<Content> = Vec::with_capacity(APPEND);
+    let mut end = known;
+    let mut append = |contents: &[Content]| {
+        let first = log.append(contents)?;
+        if first != end {
+            return Err(anyhow!("somebody else appends to the log at offset {end}, too"));
+        }
+        end += contents.len() as Offset;
+        Ok(())
+    };
     each_exported(file, &mut |offset, content| {
         records = offset + 1;
         bar.inc(1);
@@ -139,12 +168,12 @@ pub(crate) fn import(log: &dyn Log, file: &Path) -> Result<(u64, u64)> {
         }
         waiting.push(content);
         if waiting.len() == APPEND {
-            log.append(&std::mem::take(&mut waiting))?;
+            append(&std::mem::take(&mut waiting))?;
         }
         Ok(())
     })?;
     if !waiting.is_empty() {
-        log.append(&waiting)?;
+        append(&waiting)?;
     }
     bar.finish_and_clear();
     if records < known {
@@ -226,7 +255,7 @@ fn tail(source: &Source, lines: u64, follow: bool) -> Result<Exit> {
 
 fn end(opened: &Opened) -> Result<Offset> {
     match opened {
-        Opened::Folder(log) => Ok(log.end()?),
+        Opened::Log(log) => Ok(log.end()?),
         Opened::Server(server) => {
             let stat = server.get("/api/log")?;
             stat["records"].as_u64().ok_or_else(|| anyhow!("the server does not say"))
@@ -237,7 +266,7 @@ fn end(opened: &Opened) -> Result<Offset> {
 fn stat(source: &Source, json: bool) -> Result<Exit> {
     let value = match open(source)? {
         Opened::Server(server) => server.get("/api/log")?,
-        Opened::Folder(log) => folder_stat(&log)?,
+        Opened::Log(log) => log_stat(&*log)?,
     };
     report::result(json, &value, || {
         let text = |key: &str| value[key].as_str().unwrap_or("-").to_owned();
@@ -251,7 +280,7 @@ fn stat(source: &Source, json: bool) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn folder_stat(log: &log::EmbeddedLog) -> Result<Value> {
+fn log_stat(log: &dyn Log) -> Result<Value> {
     let records = log.end()?;
     let first = log.read(0, Budget { entries: 1, bytes: 1 })?;
     let id = first.first().and_then(|entry| {

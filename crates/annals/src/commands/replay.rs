@@ -10,7 +10,7 @@ use log::{Budget, Log};
 use processor::{Metrics, Processor};
 
 use super::digest::{digest_json, digest_lines};
-use super::log::each_exported;
+use super::log::{each_exported, opened};
 use crate::cli::Replay;
 use crate::exit::{Exit, Wrong};
 use crate::node::{log_folder, open_log, open_views};
@@ -36,10 +36,20 @@ pub(crate) fn run(args: &Replay, json: bool) -> Result<Exit> {
         clock: None,
     };
     let bar = report::bar(None, "reading records");
-    each_record(&args.from, &mut |offset, content| {
+    let mut take = |offset, content| {
         bar.inc(1);
         copy.take(offset, content)
-    })?;
+    };
+    match &args.config {
+        Some(config) if args.from == Path::new("kafka") => {
+            each_of(&*opened(None, Some(config), false)?, &mut take)?;
+        }
+        None if args.from == Path::new("kafka") && !args.from.exists() => {
+            let why = "--from kafka needs --config, which says where the topic is";
+            return Err(Wrong(why.into()).into());
+        }
+        _ => each_record(&args.from, &mut take)?,
+    }
     let left = std::mem::take(&mut copy.waiting);
     log.append(&left)?;
     bar.finish_and_clear();
@@ -90,7 +100,11 @@ pub(super) fn each_record(
     if !log_folder(from).is_dir() {
         return Err(Wrong(format!("there is no log in {}", from.display())).into());
     }
-    let log = open_log(from).context("a server that runs on it has to be stopped")?;
+    each_of(&open_log(from).context("a server that runs on it has to be stopped")?, take)
+}
+
+/// Hands out the records of an open log, up to where it ends, until somebody has enough.
+fn each_of(log: &dyn Log, take: &mut dyn FnMut(Offset, Content) -> Result<bool>) -> Result<()> {
     let mut next = 0;
     loop {
         let entries = log.read(next, Budget::default())?;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use api::{Api, HttpMetrics};
 use backup::Backups;
+use log::Log;
+use prometheus::IntGauge;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -23,13 +25,18 @@ use crate::node::{Node, Settings, WayIn};
 use crate::port::IngestPort;
 use crate::report;
 
+mod leading;
 mod sources;
 mod targets;
 
-use sources::{Configured, Sources};
+use leading::{Leader, Leading};
+use sources::Configured;
 
 /// Where to listen, unless told otherwise.
 const LISTEN: &str = "127.0.0.1:7007";
+
+/// How long what waits for a log that is away gets when the node stops.
+const CLOSE_AFTER: Duration = Duration::from_secs(5);
 
 /// How long answers that are under way get when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -88,37 +95,54 @@ async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let api = api(node, settings, config, Arc::clone(port))?.until(stopping.clone());
+    let (api, leads) = api(node, settings, config, Arc::clone(port))?;
+    let api = api.until(stopping.clone());
     let router = api::router(api);
     let server =
         tokio::spawn(listen::serve(listener, router, listen::Limits::default(), stopping.clone()));
     let mut ends = pin!(ends(node));
-    let mut sources = None;
+    let mut leading = None;
     let ended = tokio::select! {
         ended = &mut ends => ended,
-        started = start(node, settings, connectors, &stopping) => match started {
+        started = start(node, settings, connectors, &stopping, leads) => match started {
             Err(why) => Err(why),
             Ok((way_in, started)) => {
                 port.open(way_in);
                 report::say(&format!("Annals listens on http://{address}"));
-                let sources = sources.insert(started);
+                let leading = leading.insert(started);
                 tokio::select! {
                     ended = &mut ends => ended,
-                    why = sources.failed() => Err(anyhow!(why)),
+                    why = leading.failed() => Err(anyhow!(why)),
                 }
             }
         },
     };
     tracing::info!("stopping");
     stop.send_replace(true);
+    let _closes = close_later(Arc::clone(&node.log));
     node.stop_attesting();
-    if let Some(sources) = sources {
-        sources.stop().await;
+    if let Some(leading) = leading {
+        leading.stop().await;
     }
     if tokio::time::timeout(GRACE, server).await.is_err() {
         tracing::warn!("answers that took too long are broken off");
     }
     ended
+}
+
+/// Gives up what waits for a log that is away, if stopping takes long.
+fn close_later(log: Arc<dyn Log>) -> std::sync::mpsc::Sender<()> {
+    let (stopped, waits) = std::sync::mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        let timed_out = Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        while waits.recv_timeout(CLOSE_AFTER) == timed_out {
+            if log.why_away().is_some() {
+                tracing::warn!("the log is away: what waits for it is given up");
+                return log.close();
+            }
+        }
+    });
+    stopped
 }
 
 /// Opens the way into the log, which is given up when nobody waits for it any more, and starts the
@@ -128,16 +152,23 @@ async fn start(
     settings: &Settings,
     connectors: Configured,
     stopping: &watch::Receiver<bool>,
-) -> Result<(WayIn, Sources)> {
+    leads: IntGauge,
+) -> Result<(WayIn, Leading)> {
     let nobody_waits = Arc::new(AtomicBool::new(false));
     let _told = OnDrop(Arc::clone(&nobody_waits));
     let way_in = {
         let (node, settings) = (Arc::clone(node), settings.clone());
         tokio::task::spawn_blocking(move || node.way_in(&settings, &nobody_waits)).await??
     };
-    node.attest(&way_in)?;
-    let sources = Sources::start(node, &way_in.ingest, connectors, stopping)?;
-    Ok((way_in, sources))
+    let leading = Leading::start(Leader {
+        node: Arc::clone(node),
+        settings: settings.clone(),
+        way_in: way_in.clone(),
+        connectors,
+        stopping: stopping.clone(),
+        leads,
+    })?;
+    Ok((way_in, leading))
 }
 
 /// Raises a flag when it is dropped.
@@ -157,14 +188,21 @@ async fn ends(node: &Node) -> Result<()> {
     }
 }
 
-fn api(node: &Node, settings: &Settings, config: &Config, port: Arc<IngestPort>) -> Result<Api> {
+fn api(
+    node: &Node,
+    settings: &Settings,
+    config: &Config,
+    port: Arc<IngestPort>,
+) -> Result<(Api, IntGauge)> {
     let health = NodeHealth::new(
         &node.registry,
         Arc::clone(&node.log),
         Arc::clone(&node.views),
         Arc::clone(node.processor.progress()),
         node.search.clone(),
+        node.kafka.clone(),
     )?;
+    let leads = health.leads();
     let api = Api::new(
         Arc::clone(&node.views),
         Arc::clone(&node.log),
@@ -176,11 +214,11 @@ fn api(node: &Node, settings: &Settings, config: &Config, port: Arc<IngestPort>)
         config.tokens()?,
     );
     let api = api.with_search(node.search.clone()).with_cors(config.cors()?);
-    let Some(folder) = &config.backup.folder else { return Ok(api) };
+    let Some(folder) = &config.backup.folder else { return Ok((api, leads)) };
     let (log, views) = (node.embedded.clone(), Arc::clone(&node.views));
     let backups = Backups::of(folder);
     let backups = OnDemand::new(log, views, &settings.data, backups, config.backup.keep);
-    Ok(api.with_backups(Arc::new(backups)))
+    Ok((api.with_backups(Arc::new(backups)), leads))
 }
 
 /// Ends when the process is told to stop.

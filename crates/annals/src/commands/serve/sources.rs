@@ -21,6 +21,7 @@ use crate::node::{Node, crate_version};
 const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// What reads sources: the connectors of a configuration, and what reads the URLs of locations.
+#[derive(Clone)]
 pub(crate) struct Configured {
     files: Vec<files::Config>,
     urls: urls::Config,

@@ -1,0 +1,146 @@
+//! A real Apache Kafka, started by `scripts/kafka` in a folder of its own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use log_kafka::{KafkaLog, Options};
+
+use crate::proxy::Proxy;
+
+/// Brokers, which are stopped when this is dropped, or when this process ends in any other way.
+pub struct Kafka {
+    folder: tempfile::TempDir,
+    /// Where clients begin.
+    pub address: String,
+    /// More of the brokers' properties.
+    extra: String,
+    brokers: u32,
+    topics: AtomicU32,
+}
+
+impl Kafka {
+    /// Starts so many brokers.
+    ///
+    /// # Errors
+    /// Why that can't be done here: no Java, no Maven, no jars.
+    pub fn start(brokers: u32) -> Result<Self, String> {
+        let mut kafka = Self::stopped(brokers)?;
+        kafka.address = kafka.run(&["start", ""]);
+        Ok(kafka)
+    }
+
+    /// Starts a broker that is reached over a network that can be cut.
+    ///
+    /// # Errors
+    /// As [`Kafka::start`].
+    pub fn start_behind_a_proxy() -> Result<(Self, Proxy), String> {
+        let mut kafka = Self::stopped(1)?;
+        let port = kafka.run(&["port"]);
+        let proxy = Proxy::to(port.parse().unwrap());
+        kafka.extra = format!("advertised.listeners=PLAINTEXT://127.0.0.1:{}", proxy.port);
+        kafka.run(&["start", &port]);
+        kafka.address = format!("127.0.0.1:{}", proxy.port);
+        Ok((kafka, proxy))
+    }
+
+    fn stopped(brokers: u32) -> Result<Self, String> {
+        for step in ["check", "fetch"] {
+            let output = script(&[step], &[]);
+            if !output.status.success() {
+                return Err(said(&output));
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (address, extra, topics) = (String::new(), String::new(), AtomicU32::new(0));
+        Ok(Self { folder, address, extra, brokers, topics })
+    }
+
+    fn run(&self, args: &[&str]) -> String {
+        let (owner, brokers) = (std::process::id().to_string(), self.brokers.to_string());
+        let data = self.data();
+        let data = data.to_str().unwrap();
+        let env = [
+            ("KAFKA_OWNER", owner.as_str()),
+            ("BROKERS", &brokers),
+            ("KAFKA_DATA", data),
+            ("KAFKA_HEAP", "256m"),
+            ("KAFKA_EXTRA", &self.extra),
+        ];
+        let output = script(args, &env);
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Where the brokers keep everything.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("kafka")
+    }
+
+    /// Kills a broker, as a crash would; 1 is the first.
+    pub fn kill(&self, broker: u32) {
+        let pid = std::fs::read_to_string(self.data().join(format!("{broker}/pid"))).unwrap();
+        assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success());
+    }
+
+    /// Stops all brokers.
+    pub fn stop(&self) {
+        self.run(&["stop"]);
+    }
+
+    /// Starts those that do not run, where they were.
+    pub fn restart(&self) {
+        self.run(&["start"]);
+    }
+
+    /// Runs `kafka-topics`.
+    pub fn topics(&self, args: &[&str]) {
+        self.run(&[&["topics"], args].concat());
+    }
+
+    /// A name that no topic has yet.
+    #[must_use]
+    pub fn new_topic(&self) -> String {
+        format!("annals.{}", self.topics.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// How a topic is reached.
+    #[must_use]
+    pub fn options(&self, topic: &str) -> Options {
+        options(&self.address, topic)
+    }
+
+    /// The log on a topic, which is made where there is none.
+    #[must_use]
+    pub fn open(&self, topic: &str) -> KafkaLog {
+        KafkaLog::open(self.options(topic)).unwrap()
+    }
+}
+
+/// How a topic is reached at an address.
+#[must_use]
+pub fn options(address: &str, topic: &str) -> Options {
+    let properties = BTreeMap::from([("bootstrap.servers".to_owned(), address.to_owned())]);
+    Options::new(topic, true, properties).unwrap()
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        let data = self.data();
+        let env = [("KAFKA_DATA", data.to_str().unwrap()), ("KAFKA_WAIT", "5")];
+        let _ = script(&["stop"], &env);
+    }
+}
+
+fn script(args: &[&str], env: &[(&str, &str)]) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/kafka");
+    // What a broker prints goes to its log; it must not hold what this reads from open.
+    Command::new(script).args(args).envs(env.iter().copied()).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    text.lines().last().unwrap_or("it says nothing").to_owned()
+}
