@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use event::{Body, Content};
 use log::Log;
-use log::conformance::read_all;
+use log::conformance::{read_all, record};
 use support::kafka::Kafka;
 use support::process::{Client, Server, skip};
 use support::proxy::{Network, Proxy};
@@ -180,6 +180,38 @@ fn whatever_fails_nothing_that_was_acknowledged_is_lost() {
     let tally = faults(&kafka, &proxy, 17, count());
     println!("{tally:?}, 0 of them lost");
     assert_eq!(tally.faults.values().sum::<u64>(), count());
+}
+
+/// With three brokers and two replicas that have to agree, one that is killed is not even waited for
+/// long.
+#[test]
+fn one_broker_of_three_may_go() {
+    let kafka = match Kafka::start(3) {
+        Ok(kafka) => kafka,
+        Err(why) => return skip("three brokers of Kafka", &why),
+    };
+    let topic = kafka.new_topic();
+    let log = kafka.open(&topic);
+    let mut next = 0;
+    let mut append = |count: u64| {
+        for number in next..next + count {
+            let at = log.append(&[record(number)]).unwrap();
+            // A broker that is taken for dead may have written what another one wrote again.
+            assert!(at >= number, "record {number} stands at {at}");
+        }
+        next += count;
+    };
+    append(50);
+    for broker in 1..=3 {
+        kafka.kill(broker);
+        let begun = Instant::now();
+        append(50);
+        println!("50 appends without broker {broker}: {} ms", begun.elapsed().as_millis());
+        kafka.restart();
+        append(10);
+    }
+    let all = read_all(&kafka.open(&topic));
+    assert_eq!(all, (0..next).map(record).collect::<Vec<_>>(), "each is there once, in order");
 }
 
 #[test]

@@ -18,8 +18,9 @@ use uuid::{NoContext, Uuid};
 use crate::Clock;
 use crate::text::fit;
 
-/// How long it is waited before what was interrupted is appended again.
+/// How long it is waited before what was interrupted is appended again: at first, and at the most.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(10);
 
 /// What a record has at the most beside its data, subject, author and pointer, in bytes.
 const ENVELOPE_BYTES_MAX: usize = 1024;
@@ -281,11 +282,13 @@ impl Queue {
     /// there twice, and the second counts no more: it has the same source, epoch and sequence. A
     /// log that is interrupted never keeps a record without those before it.
     fn append(&self, contents: &[Content]) -> Result<Offset, log::Error> {
+        let mut after = AGAIN_AFTER;
         loop {
             match self.log.append(contents) {
                 Err(error) if error.is_worth_another_try() => {
                     tracing::warn!(source = %self.source, error = chain(&error), "appending again");
-                    std::thread::park_timeout(AGAIN_AFTER);
+                    std::thread::park_timeout(after);
+                    after = (after * 2).min(AGAIN_AFTER_MAX);
                 }
                 done => return done,
             }

@@ -121,7 +121,6 @@ impl Cursor {
                 self.next
             ))),
             RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::GroupAuthorizationFailed
             | RDKafkaErrorCode::ClusterAuthorizationFailed
             | RDKafkaErrorCode::UnsupportedCompressionType
             | RDKafkaErrorCode::NotImplemented => refused(),

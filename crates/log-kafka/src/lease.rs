@@ -14,7 +14,7 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::client::{Context, Health};
 use crate::error::OpenError;
@@ -89,12 +89,25 @@ impl Lease {
             |source| OpenError::Kafka { topic: options.topic.clone(), step: "be leased", source };
         consumer.subscribe(&[&options.topic]).map_err(fault)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let (told, group) = (Arc::clone(&stop), options.group.clone());
         let thread = std::thread::Builder::new().name("lease".into());
         let run = move || {
+            let mut said = None;
             while !told.load(Ordering::Relaxed) {
                 // What is read here is read for nothing.
-                let _ = consumer.poll(POLL);
+                let Some(Err(error)) = consumer.poll(POLL) else { continue };
+                let code = error.rdkafka_error_code();
+                let refused = matches!(
+                    code,
+                    Some(
+                        RDKafkaErrorCode::GroupAuthorizationFailed
+                            | RDKafkaErrorCode::TopicAuthorizationFailed
+                    )
+                );
+                if refused && said != code {
+                    tracing::error!(%error, group, "the brokers don't let this node lead");
+                    said = code;
+                }
             }
             // Leaving the group tells the others at once. It is not waited for: brokers that are
             // away would not let go.

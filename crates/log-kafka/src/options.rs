@@ -15,7 +15,7 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = RECORD_BYTES_MAX + (64 << 10);
 const READ_AHEAD_KB: &str = "16384";
 
 /// What the promises of a log rest on, and why nobody else may set it.
-const OWN: [(&str, &str); 10] = [
+const OWN: [(&str, &str); 9] = [
     ("acks", "all"),
     ("auto.offset.reset", "error"),
     ("check.crcs", "true"),
@@ -28,8 +28,10 @@ const OWN: [(&str, &str); 10] = [
     ("isolation.level", "read_uncommitted"),
     // An append waits as long as the brokers are away.
     ("message.timeout.ms", "0"),
-    ("group.id", "annals"),
 ];
+
+/// What readers and the lease are members of, or would be; see [`Options::group`].
+const GROUP: &str = "group.id";
 
 /// Which topic, and how its brokers are reached.
 #[derive(Clone)]
@@ -95,15 +97,13 @@ impl Options {
         if !fits || !topic.bytes().all(plain) {
             return Err(OptionsError::Topic(topic.chars().take(40).collect()));
         }
-        if !properties.contains_key("bootstrap.servers")
-            && !properties.contains_key("test.mock.num.brokers")
-        {
+        if !properties.contains_key("bootstrap.servers") {
             return Err(OptionsError::NoServers);
         }
         let group = format!("annals.{topic}");
         let options = Self { topic: topic.to_owned(), create, group, properties };
         for key in options.properties.keys() {
-            if OWN.iter().any(|(own, _)| own == key) {
+            if key == GROUP || OWN.iter().any(|(own, _)| own == key) {
                 return Err(OptionsError::Own(key.clone()));
             }
             let mut one = ClientConfig::new();
@@ -147,10 +147,11 @@ impl Options {
             "enable.auto.commit",
             "enable.partition.eof",
             "isolation.level",
-            "group.id",
         ] {
             own(&mut config, key);
         }
+        // librdkafka wants one, even where nobody joins it.
+        config.set(GROUP, &self.group);
         config.set_log_level(RDKafkaLogLevel::Warning);
         config
     }
@@ -180,7 +181,6 @@ impl Options {
     /// What the member of the lease's group is told.
     pub(crate) fn lease(&self) -> ClientConfig {
         let mut config = self.consumer();
-        config.set("group.id", &self.group);
         // Nothing is read with it: wherever it begins, it is paused.
         config.set("auto.offset.reset", "latest");
         config.set("enable.partition.eof", "false");
