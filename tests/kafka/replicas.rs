@@ -164,6 +164,38 @@ fn nodes_that_disagree_with_what_was_signed_are_not_ready_and_name_the_record() 
 }
 
 #[test]
+fn a_node_whose_brokers_are_away_reads_on_and_refuses_writes() {
+    let Some(kafka) = kafka("nodes whose Kafka is away") else { return };
+    let nodes = Nodes::new(&kafka.address, &kafka.new_topic());
+    let servers = ["a", "b"].map(|name| nodes.serve(name));
+    let client = servers[0].client();
+    ingest(&client, "s", "c", "one");
+    kafka.stop();
+    until("a node that says that its log is away", || {
+        (metric(&client, "annals_log_away") == Some(1.0)).then_some(())
+    });
+    assert_eq!(lifecycle(&client.get(&by_name("c"))), Some("one"));
+    assert_eq!(client.get("/readyz").status, 200);
+    let refused = client.post("/api/ingest/s?mode=changes", &crate::nodes::component("c", "two"));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.body.to_string().contains("Kafka is away since"), "{refused:?}");
+    // One may stop meanwhile, and the other goes on when they are back.
+    let [one, other] = servers;
+    let begun = Instant::now();
+    let (_, said) = one.stop();
+    println!("a node whose brokers were away stopped in {} ms", begun.elapsed().as_millis());
+    assert!(begun.elapsed() < Duration::from_secs(40), "{said}");
+    kafka.restart();
+    let client = other.client();
+    until("a node that is back", || {
+        (metric(&client, "annals_log_away") == Some(0.0)).then_some(())
+    });
+    ingest(&client, "s", "c", "two");
+    until("a node that leads", || leads(&client).then_some(()));
+    assert_eq!(other.stop().0, Some(0));
+}
+
+#[test]
 fn a_node_without_the_key_and_one_with_anothers_name_are_told() {
     let Some(kafka) = kafka("nodes that can't be replicas on Kafka") else { return };
     let nodes = Nodes::new(&kafka.address, &kafka.new_topic());
