@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use support::kafka::Kafka;
+use support::raw_kafka;
 
 use crate::kafka;
 
@@ -103,16 +104,20 @@ fn whatever_is_produced_is_read(kafka: &Kafka) {
     send(None, &[], Some(&vec![b'x'; 5 * 1024 * 1024 + 100]));
     producer.flush(std::time::Duration::from_secs(30)).unwrap();
     let transactional = transaction(kafka, &topic);
+    // A name that is not UTF-8, over which rdkafka itself panics.
+    raw_kafka::produce(&kafka.address, &topic, b"\xff\xfe", b"named by no text");
     log.append(&[record(1)]).unwrap();
     let all = read_all(&log);
     assert_eq!(all, read_all(&kafka.open(&topic)), "whoever reads later reads the same");
-    assert_eq!(all.len(), 8 + transactional);
+    assert_eq!(all.len(), 9 + transactional);
     assert_eq!(all[..3], [record(0), Err(Bytes::new()), Err("plain".into())]);
     let starts =
         |content: &Content, with: &[u8]| content.as_ref().is_err_and(|it| it.starts_with(with));
     assert!(all[3..6].iter().all(|one| starts(one, b"annals/message/v1")), "{:?}", &all[3..6]);
     assert!(starts(&all[6], b"annals/large/v1"), "a message that is larger than any record");
-    assert_eq!(all.last(), Some(&record(1)));
+    let [.., named, last] = &all[..] else { panic!("{}", all.len()) };
+    assert!(starts(named, b"annals/message/v1"), "{named:?}");
+    assert_eq!(*last, record(1));
     // What was read can be appended elsewhere, and is the same there.
     let other = kafka.open(&kafka.new_topic());
     other.append(&all).unwrap();

@@ -11,5 +11,6 @@ pub mod npm;
 pub mod process;
 pub mod proxy;
 pub mod random;
+pub mod raw_kafka;
 pub mod storage;
 pub mod web;
