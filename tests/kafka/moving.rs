@@ -62,3 +62,52 @@ fn a_log_goes_to_kafka_and_back() {
     assert!(!String::from_utf8_lossy(&refused.stderr).contains(secret.trim()));
     let _: Value = program().json(&["log", "stat", "--data", text(&at("first"))]);
 }
+
+#[test]
+fn what_is_erased_is_not_in_the_new_topic() {
+    let Some(kafka) = kafka("erasing from a log on Kafka") else { return };
+    let topic = kafka.new_topic();
+    let nodes = Nodes::new(&kafka.address, &topic);
+    let config = text(&nodes.config);
+    let server = nodes.serve("node");
+    ingest(&server.client(), "s", "secret-thing", "first");
+    ingest(&server.client(), "s", "other", "second");
+    assert_eq!(server.stop().0, Some(0));
+    let erase = |args: &[&str]| {
+        let subject = ["--subject", "component:default/secret-thing", "--why", "asked for"];
+        program()
+            .run(&[&["log", "erase", "--json", "--config", config], &subject[..], args].concat())
+    };
+    assert_eq!(erase(&[]).status.code(), Some(2), "nothing can be taken out of a topic");
+    let new = format!("{topic}-new");
+    let done = erase(&["--to", &new]);
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(erase(&["--to", &new]).status.code(), Some(2), "it holds records already");
+    // The node goes on with the new topic: its views are made anew.
+    let before = std::fs::read_to_string(&nodes.config).unwrap();
+    std::fs::write(&nodes.config, before.replace(&topic, &new)).unwrap();
+    let refused = program().run(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        config,
+        "--data",
+        text(&nodes.data("node")),
+    ]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("have to be built anew, which the next start does"), "{said}");
+    let server = nodes.serve("node");
+    let client = server.client();
+    assert_eq!(client.get(&by_name("secret-thing")).status, 404);
+    assert_eq!(lifecycle(&client.get(&by_name("other"))), Some("second"));
+    ingest(&client, "s", "other", "third");
+    assert_eq!(server.stop().0, Some(0));
+    let exported = program().run(&["log", "export", "--config", config]);
+    assert!(!String::from_utf8_lossy(&exported.stdout).contains("secret-thing"));
+    let node = &nodes.digests(&["node"])[0];
+    assert_same(node, &nodes.replayed(node["position"].as_str().unwrap(), "replayed"));
+    let copied =
+        program().json(&["log", "copy", "--config", config, "--to", &format!("{topic}-copy")]);
+    assert!(copied["records"].as_u64() > Some(5), "{copied}");
+}

@@ -163,9 +163,21 @@ pub(crate) enum LogCommand {
         #[command(flatten)]
         source: Source,
     },
+    /// Copy a log on Kafka into another topic, record by record, at the same offsets.
+    Copy(LogCopy),
     /// Take what records say, or all that names a subject, out of the log of a stopped node, for
     /// good. Proofs still hold; views and search index are made anew.
     Erase(LogErase),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogCopy {
+    /// The configuration of the log.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The topic that is made.
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) to: String,
 }
 
 #[derive(Debug, Args)]
@@ -209,9 +221,13 @@ pub(crate) struct LogErase {
     /// The data folder [default: ./data].
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// The configuration that names the data folder.
+    /// The configuration that names the data folder, or a topic on Kafka.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// On Kafka: the topic that is made, with all records but what is erased. The old one is to be
+    /// deleted.
+    #[arg(long, value_name = "TOPIC", requires = "config")]
+    pub(crate) to: Option<String>,
     /// A record, by its id: what it says, who wrote it and where it was read. May be given several
     /// times.
     #[arg(long, value_name = "ID", conflicts_with = "subject")]

@@ -19,13 +19,15 @@ pub(super) fn back_up(args: &Backup, json: bool) -> Result<Exit> {
         }
         (None, Some(data), Some(folder)) => {
             let settings = Settings::new(None, Some(data))?;
-            if !log_folder(data).is_dir() || !views_folder(data).is_dir() {
+            if !views_folder(data).is_dir() {
                 let what = format!("there is no log and no view of it in {}", data.display());
                 return Err(Wrong(what).into());
             }
-            let log = open_log(data).context("ask the server that runs on it (--server)")?;
+            // The log of a node on Kafka is elsewhere.
+            let log = log_folder(data).is_dir().then(|| open_log(data)).transpose();
+            let log = log.context("ask the server that runs on it (--server)")?;
             let views = open_views(data, settings.memory_bytes)?;
-            let parts = Parts { log: Some(&log), views: &views, data };
+            let parts = Parts { log: log.as_ref(), views: &views, data };
             let made = make(&parts, &Backups::of(folder), args.keep)?;
             json!({"number": made.number, "position": made.about.get(POSITION)})
         }

@@ -1,7 +1,7 @@
 //! `annals log erase`: takes what records say, or all that names a subject, out of a log.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +10,19 @@ use event::vocabulary::{ErasedRecord, LogErased};
 use event::{Body, Content, Entry, Offset, Record, RecordId, Residue};
 use ingest::system_clock;
 use log::{Budget, EmbeddedLog, Error, Log};
+use log_kafka::KafkaLog;
 use model::reference::EntityRef;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::digest::digest_json;
+use super::log::copy::{copy, new_topic};
 use super::replay::fold;
 use crate::cli::LogErase;
 use crate::config::Config;
 use crate::erasure::{Found, Names, Plan, Planner, What};
 use crate::exit::{Exit, Wrong};
-use crate::node::{Settings, log_folder, open_log};
+use crate::node::{Settings, log_folder, open_kafka, open_log};
 use crate::{rebuild, report};
 
 /// How many records one `log.erased` names.
@@ -31,19 +33,17 @@ const LINES: usize = 20;
 
 pub(super) fn run(args: &LogErase, json: bool) -> Result<Exit> {
     let config = args.config.as_deref().map(Config::load).transpose()?;
-    let data = Settings::new(config.as_ref(), args.data.as_deref())?.data;
-    if !log_folder(&data).is_dir() {
-        return Err(Wrong(format!("there is no log in {}", data.display())).into());
-    }
-    let log = open_log(&data).context("a server that runs on it has to be stopped")?;
-    let what = what(args, &log)?;
+    let settings = Settings::new(config.as_ref(), args.data.as_deref())?;
+    let place = open(settings, args)?;
+    let log = place.log();
+    let what = what(args, log)?;
     if let What::Subject(names) = &what
         && names.are_in_attribute(&args.why)
     {
         return Err(Wrong("--why names the subject, and stays in the log for ever".into()).into());
     }
     let mut planner = Planner::new(what);
-    each(&log, "looking at records", &mut |entry| planner.take(entry.offset, entry.content))?;
+    each(log, "looking at records", &mut |entry| planner.take(entry.offset, entry.content))?;
     let (what, plan) = planner.finish();
     if plan.left.is_empty() {
         report::result(json, &shown(&plan, None), || lines(&what, &plan, "nothing to erase"));
@@ -53,14 +53,70 @@ pub(super) fn run(args: &LogErase, json: bool) -> Result<Exit> {
         report::result(json, &shown(&plan, None), || lines(&what, &plan, "would be erased"));
         return Ok(Exit::Done);
     }
-    let applied = erase(&data, log, &args.why, &plan)?;
-    let applied = digest_json(&applied);
-    report::result(json, &shown(&plan, Some(applied)), || lines(&what, &plan, "erased"));
+    let done = match place {
+        Place::Folder(data, log) => digest_json(&erase(&data, log, &args.why, &plan)?),
+        Place::Topic(log, to) => erase_into(&log, to, &args.why, &plan)?,
+    };
+    report::result(json, &shown(&plan, Some(done)), || lines(&what, &plan, "erased"));
     Ok(Exit::Done)
 }
 
+/// Where the log is.
+enum Place {
+    Folder(PathBuf, EmbeddedLog),
+    /// A topic, and the one that takes its place.
+    Topic(KafkaLog, Option<log_kafka::Options>),
+}
+
+impl Place {
+    fn log(&self) -> &dyn Log {
+        match self {
+            Self::Folder(_, log) => log,
+            Self::Topic(log, _) => log,
+        }
+    }
+}
+
+fn open(settings: Settings, args: &LogErase) -> Result<Place> {
+    if let Some(options) = settings.kafka {
+        let log = open_kafka(&log_kafka::Options { create: false, ..options.clone() })?;
+        let to =
+            args.to.as_ref().map(|topic| log_kafka::Options { topic: topic.clone(), ..options });
+        if to.is_none() && !args.dry_run {
+            let why = "nothing can be taken out of a topic: say --to NEW_TOPIC, stop all nodes, and \
+                       delete the old topic when they run on the new one";
+            return Err(Wrong(why.into()).into());
+        }
+        return Ok(Place::Topic(log, to));
+    }
+    let data = settings.data;
+    if args.to.is_some() {
+        return Err(Wrong("--to: the log is not on Kafka".into()).into());
+    }
+    if !log_folder(&data).is_dir() {
+        return Err(Wrong(format!("there is no log in {}", data.display())).into());
+    }
+    let log = open_log(&data).context("a server that runs on it has to be stopped")?;
+    Ok(Place::Folder(data, log))
+}
+
+/// Makes another topic of a log, without what is erased.
+fn erase_into(
+    log: &KafkaLog,
+    to: Option<log_kafka::Options>,
+    why: &str,
+    plan: &Plan,
+) -> Result<Value> {
+    let to = to.ok_or_else(|| Wrong("--to is missing".into()))?;
+    let new = new_topic(&to, &to.topic)?;
+    copy(log, &*new, &plan.left)?;
+    let as_log: Arc<dyn Log> = Arc::clone(&new) as Arc<dyn Log>;
+    ingest::say_erased(&as_log, &system_clock(), plan.epoch, said(why, plan))?;
+    Ok(json!({"topic": to.topic, "records": new.end()?}))
+}
+
 /// What is to be erased; a subject's own documents tell by which texts it is known.
-fn what(args: &LogErase, log: &EmbeddedLog) -> Result<What> {
+fn what(args: &LogErase, log: &dyn Log) -> Result<What> {
     if let Some(subject) = &args.subject {
         let reference = EntityRef::parse(subject, None, "")
             .map_err(|error| Wrong(format!("--subject: {error}")))?;
@@ -93,7 +149,7 @@ fn what(args: &LogErase, log: &EmbeddedLog) -> Result<What> {
 
 /// Hands out all that stands in a log.
 fn each(
-    log: &EmbeddedLog,
+    log: &dyn Log,
     doing: &'static str,
     take: &mut dyn FnMut(Entry) -> Result<()>,
 ) -> Result<()> {
@@ -115,18 +171,23 @@ fn each(
 fn erase(data: &Path, log: EmbeddedLog, why: &str, plan: &Plan) -> Result<views::Applied> {
     rebuild::ask(data)?;
     let offsets: Vec<Offset> = plan.left.iter().map(|(offset, _)| *offset).collect();
-    let said = plan.left.chunks(RECORDS_A_WORD).map(|left| LogErased {
-        records: left.iter().filter_map(erased_record).collect(),
-        why: why.to_owned(),
-    });
     let erasing = Arc::new(Erasing { log, left: Mutex::new(plan.left.clone()) });
     let as_log: Arc<dyn Log> = Arc::clone(&erasing) as Arc<dyn Log>;
-    ingest::say_erased(&as_log, &system_clock(), plan.epoch, said.collect())?;
+    ingest::say_erased(&as_log, &system_clock(), plan.epoch, said(why, plan))?;
     report::say("rewriting the files of the log …");
     erasing.log.forget(&offsets)?;
     rebuild::drop_old(data)?;
     let records = erasing.log.end()?;
     fold(data, as_log, records)
+}
+
+/// What the log says of an erasure.
+fn said(why: &str, plan: &Plan) -> Vec<LogErased> {
+    let words = plan.left.chunks(RECORDS_A_WORD).map(|left| LogErased {
+        records: left.iter().filter_map(erased_record).collect(),
+        why: why.to_owned(),
+    });
+    words.collect()
 }
 
 fn erased_record((offset, record): &(Offset, Record)) -> Option<ErasedRecord> {

@@ -22,6 +22,7 @@ use crate::node::{Settings, log_folder, open_kafka, open_log};
 use crate::report;
 
 mod adopt;
+pub(super) mod copy;
 
 /// How many records are appended together.
 const APPEND: usize = 2000;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: &LogCommand, json: bool) -> Result<Exit> {
         }
         LogCommand::Tail { source, lines, follow } => tail(source, *lines, *follow),
         LogCommand::Stat { source } => stat(source, json),
+        LogCommand::Copy(args) => copy::run(args, json),
         LogCommand::Erase(args) => erase::run(args, json),
         LogCommand::Adopt { data, config } => {
             adopt::run(opened(data.as_deref(), config.as_deref(), false)?, json)
