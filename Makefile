@@ -46,6 +46,10 @@ fmt: ## format the code
 bench: setup ## the whole path at 100,000 entities, beside its ceiling
 	cargo run --release --locked --quiet -p annals-benches -- $(BENCH)
 
+.PHONY: bench-kafka
+bench-kafka: setup ## fold a log on Kafka, beside a bare consumer and Kafka Streams
+	cargo run --release --locked --quiet -p annals-benches -- --kafka 200000
+
 .PHONY: soak
 soak: ## the long suites: kills, faults, fuzzing, large benchmarks
 	@scripts/setup soak

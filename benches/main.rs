@@ -9,6 +9,7 @@
 
 mod as_of;
 mod ceiling;
+mod kafka;
 mod load;
 mod node;
 mod reads;
@@ -59,6 +60,10 @@ struct Args {
     /// Where the catalog of `--as-of-at` is kept, and taken from if it is there.
     #[arg(long, value_name = "DIR", requires = "as_of_at")]
     keep: Option<std::path::PathBuf>,
+    /// Only the fold of a log on Kafka, of so many entities, beside a bare consumer and Kafka
+    /// Streams; run from the project's folder, with Java and Maven.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
+    kafka: Option<u32>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -88,6 +93,15 @@ fn run(args: &Args) -> Result<()> {
         match args.json {
             true => writeln!(out, "{}", serde_json::to_string(&as_of)?)?,
             false => write!(out, "{}", as_of.table())?,
+        }
+        return Ok(());
+    }
+    if let Some(entities) = args.kafka {
+        let measured = kafka::measure(entities, folder)?;
+        let mut out = std::io::stdout();
+        match args.json {
+            true => writeln!(out, "{}", serde_json::to_string(&measured)?)?,
+            false => write!(out, "{}", measured.table())?,
         }
         return Ok(());
     }
