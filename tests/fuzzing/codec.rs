@@ -29,6 +29,12 @@ fn content(content: &Content) {
         return;
     };
     assert_eq!(decode(&encode(record)).as_ref(), Ok(record));
+    if let event::Body::Erased(erased) = &record.body
+        && let Ok(residue) = event::Residue::decode(&erased.residue, erased.commitment)
+    {
+        let again = event::Residue::decode(&residue.encode(), erased.commitment);
+        assert_eq!(again, Ok(residue), "what is left is read as it is written");
+    }
     let leaf: serde_json::Value =
         serde_json::from_slice(&leaf_of_record(record).bytes).expect("a leaf is JSON");
     assert_eq!(leaf.to_string().as_bytes(), leaf_of_record(record).bytes, "and canonical");
