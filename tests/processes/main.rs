@@ -13,6 +13,7 @@ mod http;
 mod kills;
 mod large;
 mod locations;
+mod own;
 mod search;
 mod streams;
 mod under;

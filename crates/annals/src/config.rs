@@ -9,14 +9,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use api::{Cors, Permission, Token, Tokens};
-use event::vocabulary::Orphans;
+use event::vocabulary::{Orphans, ScopeName};
 use model::kinds::{CustomKind, Kinds};
 use proof::SignerKey;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cli::BACKUPS_KEPT;
+use crate::connectors::{self, Connector};
 use crate::exit::Wrong;
+use crate::port::SCOPE_PREFIX;
 
 /// The keys that a configuration may have.
 pub(crate) const KEYS: [&str; 11] = [
@@ -79,6 +82,8 @@ pub(crate) struct TokenConfig {
     name: String,
     secret: String,
     may: Vec<Permission>,
+    /// The scopes that it may hand documents in for; all where absent.
+    scopes: Option<Vec<ScopeName>>,
 }
 
 impl std::fmt::Debug for TokenConfig {
@@ -223,7 +228,7 @@ impl Config {
             }
         };
         put_in(&mut value, "", folder)?;
-        let mut config: Self = read(&value)?;
+        let mut config: Self = read(value)?;
         config.folder = folder.to_owned();
         config.data = config.data.map(|data| folder.join(data));
         config.backup.folder = config.backup.folder.map(|to| folder.join(to));
@@ -232,6 +237,7 @@ impl Config {
         config.cors()?;
         config.identity()?;
         config.kafka()?;
+        config.connectors()?;
         Ok(config)
     }
 
@@ -280,9 +286,8 @@ impl Config {
     }
 
     /// The connectors.
-    pub(crate) fn connectors(&self) -> Result<Vec<files::Config>> {
-        let read = |(at, value)| Ok(read_connector(value, at)?.in_folder(self.folder.clone()));
-        self.connectors.iter().enumerate().map(read).collect()
+    pub(crate) fn connectors(&self) -> Result<Vec<Connector>> {
+        connectors::read(&self.connectors, &self.folder)
     }
 
     /// The tokens.
@@ -298,7 +303,20 @@ impl Config {
                 let why = "must have at least 16 characters";
                 return Err(Wrong(format!("{place}.secret {why}")).into());
             }
-            tokens.push(Token::new(token.name.clone(), &token.secret, token.may.clone()));
+            let made = Token::new(token.name.clone(), &token.secret, token.may.clone());
+            let Some(scopes) = &token.scopes else {
+                tokens.push(made);
+                continue;
+            };
+            if !token.may.contains(&Permission::Ingest) || token.may.contains(&Permission::Admin) {
+                let why = "are of a token that may ingest, and not of one that may administer";
+                return Err(Wrong(format!("{place}.scopes {why}")).into());
+            }
+            if scopes.is_empty() || !scopes.iter().all(|of| of.as_str().starts_with(SCOPE_PREFIX)) {
+                let why = "name at least one scope, and only such as begin with `ingest/`";
+                return Err(Wrong(format!("{place}.scopes {why}")).into());
+            }
+            tokens.push(made.bound_to(scopes.clone()));
         }
         Ok(Tokens::new(tokens))
     }
@@ -309,30 +327,8 @@ pub(crate) fn own_api_versions(kinds: &Kinds) -> Vec<String> {
     kinds.custom().flat_map(|kind| kind.api_versions.iter().cloned()).collect()
 }
 
-/// Reads one connector's part.
-fn read_connector(value: &Value, at: usize) -> Result<files::Config> {
-    const KINDS: [&str; 1] = ["files"];
-    let place = format!("connectors[{at}]");
-    let kind = value.get("kind").and_then(Value::as_str);
-    match kind {
-        Some("files") => {
-            let mut value = value.clone();
-            if let Some(members) = value.as_object_mut() {
-                members.shift_remove("kind");
-            }
-            read(&value).with_context(|| place)
-        }
-        Some(other) => {
-            let nearest = model::nearest::nearest(other, KINDS);
-            let hint = nearest.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
-            Err(Wrong(format!("{place}: unknown kind of connector `{other}`{hint}")).into())
-        }
-        None => Err(Wrong(format!("{place}: `kind` is missing")).into()),
-    }
-}
-
 /// Reads a part of the configuration, with errors that name the place and the nearest known key.
-pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T> {
+pub(crate) fn read<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let place = error.path().to_string();
         let text = error.inner().to_string();
@@ -427,6 +423,20 @@ mod tests {
             (
                 "server: {tokens: [{name: a, secret: short, may: []}]}",
                 "server.tokens[0].secret must",
+            ),
+            (
+                "server: {tokens: [{name: a, secret: 0123456789abcdef, may: [read], scopes: [ingest/a]}]}",
+                "server.tokens[0].scopes are of a token that may ingest",
+            ),
+            (
+                "server: {tokens: [{name: a, secret: 0123456789abcdef, may: [ingest], scopes: [files/a]}]}",
+                "server.tokens[0].scopes name at least one scope",
+            ),
+            ("connectors: [{kind: proces}]", "unknown kind of connector `proces`, did you mean"),
+            ("connectors: [{id: a}]", "connectors[0]: `kind` is missing"),
+            (
+                "connectors: [{kind: process, id: a, command: [x]}, {kind: process, id: a, command: [y]}]",
+                "connectors[1]: there is a connector process/a already",
             ),
             ("server: {cors: {origins: [example.org]}}", "server.cors: `example.org` is not an"),
             ("server: {cors: {origins: ['*'], credentials: true}}", "name the origins"),

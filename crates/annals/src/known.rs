@@ -115,6 +115,22 @@ impl Known for KnownViews {
         Ok(there.map(|(name, scope)| (name, known_scope(&scope))).collect())
     }
 
+    fn aspect(
+        &self,
+        source: &SourceName,
+        entity: &EntityRef,
+        aspect: &str,
+    ) -> Result<Option<String>, KnownError> {
+        let Some(reader) = self.reader() else { return Ok(None) };
+        let value = reader.observed(source, entity, aspect).map_err(|error| unknown(&error))?;
+        Ok(value.map(String::from))
+    }
+
+    fn happened(&self, source: &SourceName, key: &str) -> Result<bool, KnownError> {
+        let Some(reader) = self.reader() else { return Ok(false) };
+        reader.happened(source, key).map_err(|error| unknown(&error))
+    }
+
     fn source(&self, name: &SourceName) -> Result<Option<KnownSource>, KnownError> {
         let Some(reader) = self.reader() else { return Ok(None) };
         let source = reader.source(name).map_err(|error| unknown(&error))?;

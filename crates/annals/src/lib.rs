@@ -12,6 +12,7 @@ mod backup;
 mod cli;
 mod commands;
 mod config;
+mod connectors;
 mod dry_run;
 mod erasure;
 mod exit;

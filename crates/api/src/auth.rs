@@ -1,11 +1,13 @@
 //! Who may do what.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use event::vocabulary::ScopeName;
 
 use crate::{Api, ApiError};
 
@@ -27,13 +29,21 @@ pub struct Token {
     name: String,
     secret: blake3::Hash,
     may: Vec<Permission>,
+    scopes: Option<Arc<[ScopeName]>>,
 }
 
 impl Token {
     /// A token by its name and secret.
     #[must_use]
     pub fn new(name: String, secret: &str, may: Vec<Permission>) -> Self {
-        Self { name, secret: blake3::hash(secret.as_bytes()), may }
+        Self { name, secret: blake3::hash(secret.as_bytes()), may, scopes: None }
+    }
+
+    /// The same, but that it changes nothing else than these scopes, and those whose names go on
+    /// behind a `/`.
+    #[must_use]
+    pub fn bound_to(self, scopes: Vec<ScopeName>) -> Self {
+        Self { scopes: Some(scopes.into()), ..self }
     }
 }
 
@@ -66,12 +76,31 @@ impl Tokens {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller(pub(crate) Option<String>);
 
+/// The scopes that the bearer of a token may hand documents in for, where they are not all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bound(Option<Arc<[ScopeName]>>);
+
+impl Bound {
+    /// Lets documents of a scope through, or says why not.
+    pub(crate) fn check(&self, scope: &ScopeName) -> Result<(), ApiError> {
+        let holds = |of: &ScopeName| {
+            let rest = scope.as_str().strip_prefix(of.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if self.0.as_ref().is_none_or(|scopes| scopes.iter().any(holds)) {
+            return Ok(());
+        }
+        Err(ApiError::not_allowed(format!("the token may not hand in documents of `{scope}`")))
+    }
+}
+
 /// Lets a request through if its bearer may do that.
 pub(crate) async fn check(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let needed = needed(request.method(), request.uri().path());
     match caller(&api, &request, needed) {
-        Ok(caller) => {
+        Ok((caller, bound)) => {
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(bound);
             next.run(request).await
         }
         Err(error) => error.into_response(),
@@ -99,13 +128,13 @@ fn needed(method: &Method, path: &str) -> Permission {
     }
 }
 
-fn caller(api: &Api, request: &Request, needed: Permission) -> Result<Caller, ApiError> {
+fn caller(api: &Api, request: &Request, needed: Permission) -> Result<(Caller, Bound), ApiError> {
     let tokens = api.tokens();
     if tokens.is_empty() {
         if needed != Permission::Read {
             check_local(api, request)?;
         }
-        return Ok(Caller(None));
+        return Ok(Default::default());
     }
     let secret = bearer(request.headers())
         .ok_or_else(|| ApiError::authentication("a token is needed (Authorization: Bearer …)"))?;
@@ -116,7 +145,14 @@ fn caller(api: &Api, request: &Request, needed: Permission) -> Result<Caller, Ap
         let message = format!("the token `{}` may not do that", token.name);
         return Err(ApiError::not_allowed(message));
     }
-    Ok(Caller(Some(token.name.clone())))
+    // What names no scope can't be seen to be of one: the handler of documents asks for theirs.
+    let hands_in = request.uri().path().starts_with("/api/ingest/");
+    if token.scopes.is_some() && needed == Permission::Ingest && !hands_in {
+        let name = &token.name;
+        let message = format!("the token `{name}` may hand in documents of its scopes, no more");
+        return Err(ApiError::not_allowed(message));
+    }
+    Ok((Caller(Some(token.name.clone())), Bound(token.scopes.clone())))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -180,6 +216,26 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_this_machine(host), is, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_bound_to_its_scopes_by_whole_names() {
+        let bound = |scopes: &[&str]| {
+            let scopes = scopes.iter().map(|scope| ScopeName::new(scope).unwrap());
+            Bound(Some(scopes.collect()))
+        };
+        for (scopes, scope, passes) in [
+            (&["ingest/a"][..], "ingest/a", true),
+            (&["ingest/a"], "ingest/a/b", true),
+            (&["ingest/a"], "ingest/ab", false),
+            (&["ingest/a/b"], "ingest/a", false),
+            (&["ingest/x", "ingest/a"], "ingest/a", true),
+            (&["ingest/a"], "ingest/A", false),
+            (&[], "ingest/a", false),
+        ] {
+            let scope = ScopeName::new(scope).unwrap();
+            assert_eq!(bound(scopes).check(&scope).is_ok(), passes, "{scopes:?} {scope}");
         }
     }
 

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use views::Reader;
 
-use crate::auth::Caller;
+use crate::auth::{Bound, Caller};
 use crate::connectors::{run, scope_name};
 use crate::openapi::{Operation, Routes};
 use crate::params::{Form, Param, Params, Path};
@@ -267,6 +267,7 @@ pub(crate) const INGEST: &[Param] = &[
 pub(crate) async fn ingest(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    Extension(bound): Extension<Bound>,
     Path(scope): Path<String>,
     RawQuery(query): RawQuery,
     body: Body,
@@ -283,8 +284,10 @@ pub(crate) async fn ingest(
     };
     let allow_withdrawals = params.flag("allowWithdrawals")?;
     let searchable = params.flag("searchable")?;
-    let request =
-        IngestRequest { scope: scope_name(&scope)?, mode, allow_withdrawals, author: caller.0 };
+    let scope = scope_name(&scope)?;
+    // In the catalog it stands behind the prefix that all scopes have that are handed in.
+    bound.check(&scope_name(&format!("ingest/{scope}"))?)?;
+    let request = IngestRequest { scope, mode, allow_withdrawals, author: caller.0 };
     let (sender, mut receiver) = mpsc::channel(LINES_WAITING);
     let commands = api.commands().clone();
     let taking = tokio::spawn(run(move || {

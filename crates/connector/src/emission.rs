@@ -8,6 +8,8 @@ use model::reference::EntityRef;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::Said;
+
 /// Emissions that may wait before [`Emitter`] makes its caller wait.
 const EMISSIONS_WAITING: usize = 64;
 
@@ -108,6 +110,13 @@ pub enum Emission {
         approve: Approve,
         /// Why, in words.
         why: Option<String>,
+        /// Where the outcome goes.
+        done: oneshot::Sender<Result<Outcome, EmitError>>,
+    },
+    /// Single changes, aspects and activities, in their order.
+    Said {
+        /// What.
+        said: Vec<Said>,
         /// Where the outcome goes.
         done: oneshot::Sender<Result<Outcome, EmitError>>,
     },
@@ -288,6 +297,17 @@ impl Emitter {
     ) -> Result<Outcome, EmitError> {
         let (done, outcome) = oneshot::channel();
         self.emit(Emission::Retired { scopes, approve, why, done }).await?;
+        outcome.await.map_err(|_| EmitError::Stopped)?
+    }
+
+    /// Says single changes, aspects and activities, in their order, and waits until what of them
+    /// the log did not hold is durable and folded.
+    ///
+    /// # Errors
+    /// When it could not be appended; those before may stand in the log.
+    pub async fn say(&self, said: Vec<Said>) -> Result<Outcome, EmitError> {
+        let (done, outcome) = oneshot::channel();
+        self.emit(Emission::Said { said, done }).await?;
         outcome.await.map_err(|_| EmitError::Stopped)?
     }
 

@@ -1,7 +1,8 @@
 //! The contract between a connector and the catalog, for whoever writes a connector.
 //!
 //! A connector reads one source and emits what it finds: whole scopes as [`Snapshot`]s, from which
-//! the catalog finds out by itself what is new, what changed and what is gone; or single changes.
+//! the catalog finds out by itself what is new, what changed and what is gone; or single changes,
+//! aspects and activities ([`Said`]).
 //! A scope is what the source lists in one piece: a catalog file, a repository, a namespace.
 //!
 //! ```no_run
@@ -23,8 +24,10 @@
 //! Invariant: emitting waits while the catalog is behind; nothing is ever dropped for speed.
 
 mod emission;
+mod said;
 
 pub use emission::{
     Approve, Broken, Emission, EmitError, Emitter, Found, Outcome, Refused, Snapshot, SnapshotItem,
     SnapshotRequest, Start, Status, Target, channel,
 };
+pub use said::{Activity, Observation, Said, Whom};

@@ -65,6 +65,23 @@ pub trait Known: Send + Sync {
     /// When they can't be read.
     fn scopes(&self, prefix: &str) -> Result<Vec<(ScopeName, KnownScope)>, KnownError>;
 
+    /// What a source observes of an entity under a name, as JSON; empty where that ended.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn aspect(
+        &self,
+        source: &SourceName,
+        entity: &EntityRef,
+        aspect: &str,
+    ) -> Result<Option<String>, KnownError>;
+
+    /// Whether a source has told an activity.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn happened(&self, source: &SourceName, key: &str) -> Result<bool, KnownError>;
+
     /// A source.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod compare;
 mod guard;
 mod known;
 mod locations;
+mod said;
 mod serve;
 mod text;
 mod verdict;

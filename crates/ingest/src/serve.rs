@@ -36,6 +36,10 @@ impl Ingest {
                         let retired = self.retire(appender, &scopes, approve, why.as_deref());
                         confirm_later(retired, done, &unconfirmed);
                     }
+                    Emission::Said { said, done } => {
+                        // A connector that no longer listens does not mind.
+                        let _ = done.send(self.take_said(appender, said, None));
+                    }
                     Emission::Status(status) => self.status(appender, status),
                     Emission::Cursor(cursor) => self.cursor(appender, cursor),
                 }

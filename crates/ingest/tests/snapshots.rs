@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connector::{Approve, Broken, EmitError, Found, Outcome, SnapshotItem};
+use connector::{
+    Activity, Approve, Broken, EmitError, Found, Observation, Outcome, Said, SnapshotItem, Whom,
+};
 use event::vocabulary::{Fault, ScopeName};
 use event::{Event, Offset, RecordId, Salt, Seal, SourceName, Timestamp};
 use ingest::{
@@ -88,6 +90,37 @@ impl Known for Fixed {
 
     fn scopes(&self, _: &str) -> Result<Vec<(ScopeName, KnownScope)>, KnownError> {
         Ok(Vec::new())
+    }
+
+    fn aspect(
+        &self,
+        _: &SourceName,
+        entity: &EntityRef,
+        name: &str,
+    ) -> Result<Option<String>, KnownError> {
+        let mut known = None;
+        for entry in self.log.read(0, Budget::default()).unwrap() {
+            let record = entry.content.as_ref().unwrap();
+            let of = record.open().and_then(|open| open.subject.as_deref());
+            match Event::of(record) {
+                Ok(Event::AspectObserved(observed)) if observed.aspect == name => {
+                    known = Some(observed.value.get().to_owned())
+                        .filter(|_| of == Some(entity.as_str()))
+                        .or(known);
+                }
+                Ok(Event::AspectEnded(ended)) if ended.aspect == name => known = None,
+                _ => {}
+            }
+        }
+        Ok(known)
+    }
+
+    fn happened(&self, _: &SourceName, key: &str) -> Result<bool, KnownError> {
+        let entries = self.log.read(0, Budget::default()).unwrap();
+        Ok(entries.iter().any(|entry| match Event::of(entry.content.as_ref().unwrap()) {
+            Ok(Event::ActivityRecorded(activity)) => activity.key == key,
+            _ => false,
+        }))
     }
 
     fn source(&self, _: &SourceName) -> Result<Option<KnownSource>, KnownError> {
@@ -296,4 +329,53 @@ fn a_snapshot_that_the_fold_did_not_take_is_stale() {
     let items = vec![found("c00"), SnapshotItem::End];
     let run = take(World::default(), items);
     assert!(matches!(run.result, Err(EmitError::Stale { .. })), "{:?}", run.result);
+}
+
+#[test]
+fn what_is_said_by_itself_is_appended_where_it_differs() {
+    let entity = || EntityRef::canonical("component:default/a").unwrap();
+    let aspect = |value: Value| {
+        Said::Observed(Observation {
+            entity: entity(),
+            aspect: "x".into(),
+            value: value.as_object().cloned(),
+            pointer: None,
+            time: None,
+        })
+    };
+    let activity = |key: &str, value: &str| {
+        Said::Happened(Activity {
+            activity: "dev.cdevents.build.finished".into(),
+            key: key.into(),
+            whom: Whom::Entity(entity()),
+            value: json!({"v": value}).as_object().cloned().unwrap(),
+            pointer: None,
+            time: None,
+        })
+    };
+    let long = "x".repeat(2 << 20);
+    let log = Arc::new(MemoryLog::new());
+    let known = Arc::new(Fixed { world: World::default(), log: Arc::clone(&log) });
+    let shared: Arc<dyn Log> = Arc::clone(&log) as Arc<dyn Log>;
+    let kinds = Kinds::builtin();
+    let ingest = Ingest::new(shared, known, Arc::new(now), &kinds, Options::default()).unwrap();
+    let appender = ingest.begin(&SourceName::new("process/a").unwrap(), "1").unwrap();
+    let said = |said: Vec<Said>| {
+        let outcome = ingest.take_said(&appender, said, None).unwrap();
+        (outcome.changed, outcome.refused)
+    };
+    for (what, expected) in [
+        (vec![aspect(json!({"n": 1})), aspect(json!({"n": 1}))], (1, 0)),
+        (vec![aspect(json!({"n": 1}))], (0, 0)),
+        (vec![aspect(json!({"n": 2})), aspect(json!({"n": 1}))], (2, 0)),
+        (vec![aspect(Value::Null)], (1, 0)),
+        (vec![aspect(Value::Null)], (0, 0)),
+        (vec![activity("1", "a"), activity("1", "b"), activity("2", "a")], (2, 0)),
+        (vec![activity("1", "a"), activity("", "a"), activity("3", &long)], (0, 2)),
+        (vec![Said::Seen(scope(), Found::new(component("a"))), activity("4", "a")], (2, 0)),
+        (vec![Said::Gone(scope(), entity())], (0, 0)),
+    ] {
+        let told = format!("{what:.200?}");
+        assert_eq!(said(what), expected, "{told}");
+    }
 }

@@ -32,6 +32,7 @@ mod pending;
 mod query;
 mod reader;
 mod rows;
+mod said;
 mod scopes;
 mod store;
 mod tree;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::targets::Targets;
 use crate::config::{Config, own_api_versions};
+use crate::connectors::Connector;
 use crate::node::{Node, crate_version};
 
 /// How long connectors get to stop.
@@ -23,18 +24,19 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 /// What reads sources: the connectors of a configuration, and what reads the URLs of locations.
 #[derive(Clone)]
 pub(crate) struct Configured {
-    files: Vec<files::Config>,
+    connectors: Vec<Connector>,
     urls: urls::Config,
 }
 
 /// The connectors of a configuration, with the paths of the command line as one of their own.
 pub(crate) fn configured(config: &Config, catalog: &[PathBuf]) -> Result<Configured> {
-    let mut files = config.connectors()?;
+    let mut connectors = config.connectors()?;
     if !catalog.is_empty() {
         // What the command line names is relative to where it is typed.
-        files.push(files::Config::new("catalog", catalog.to_vec()));
+        let files = files::Config::new("catalog", catalog.to_vec());
+        connectors.push(Connector::Files(files));
     }
-    Ok(Configured { files, urls: config.reading.clone() })
+    Ok(Configured { connectors, urls: config.reading.clone() })
 }
 
 /// Connectors that run.
@@ -57,8 +59,8 @@ impl Sources {
         let (failed, failures) = mpsc::channel(1);
         let targets = Targets::watch(&mut tasks, node, stopping.clone())?;
         let api_versions = own_api_versions(ingest.judge().kinds());
-        for config in connectors.files {
-            let source = SourceName::new(&config.source())?;
+        for connector in connectors.connectors {
+            let source = SourceName::new(&connector.source())?;
             let (start, emitter) = begin(ingest, &source, &threads, |known| Start {
                 targets: targets.files.clone(),
                 ..known
@@ -66,8 +68,16 @@ impl Sources {
             let (stopping, failed) = (stopping.clone(), failed.clone());
             let api_versions = api_versions.clone();
             tasks.spawn(async move {
-                if let Err(error) = files::run(config, api_versions, start, emitter, stopping).await
-                {
+                let ran = match connector {
+                    Connector::Files(config) => {
+                        files::run(config, api_versions, start, emitter, stopping).await
+                    }
+                    Connector::Process(config) => {
+                        process::run(config, start, emitter, stopping).await;
+                        Ok(())
+                    }
+                };
+                if let Err(error) = ran {
                     let _ = failed.send(format!("the connector {source} failed: {error}")).await;
                 }
             });

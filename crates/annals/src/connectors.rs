@@ -1,0 +1,74 @@
+//! The connectors that a configuration names.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::config;
+use crate::exit::Wrong;
+
+/// A connector, as it is configured.
+#[derive(Clone, Debug)]
+pub(crate) enum Connector {
+    Files(files::Config),
+    Process(process::Config),
+}
+
+impl Connector {
+    /// The name of its source.
+    pub(crate) fn source(&self) -> String {
+        match self {
+            Self::Files(config) => config.source(),
+            Self::Process(config) => config.source(),
+        }
+    }
+}
+
+/// Reads connectors; their paths are relative to a folder.
+pub(crate) fn read(values: &[Value], folder: &Path) -> Result<Vec<Connector>> {
+    let mut sources = BTreeSet::new();
+    let mut connectors = Vec::new();
+    for (at, value) in values.iter().enumerate() {
+        let connector = read_one(value, folder).with_context(|| format!("connectors[{at}]"))?;
+        let source = connector.source();
+        // Two of one name would fence each other off.
+        if !sources.insert(source.clone()) {
+            let why = format!("connectors[{at}]: there is a connector {source} already");
+            return Err(Wrong(why).into());
+        }
+        connectors.push(connector);
+    }
+    Ok(connectors)
+}
+
+fn read_one(value: &Value, folder: &Path) -> Result<Connector> {
+    const KINDS: [&str; 2] = ["files", "process"];
+    match value.get("kind").and_then(Value::as_str) {
+        Some("files") => {
+            let config: files::Config = part(value)?;
+            Ok(Connector::Files(config.in_folder(folder.to_owned())))
+        }
+        Some("process") => {
+            let config: process::Config = part(value)?;
+            Ok(Connector::Process(config.in_folder(folder)))
+        }
+        Some(other) => {
+            let nearest = model::nearest::nearest(other, KINDS);
+            let hint = nearest.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            Err(Wrong(format!("unknown kind of connector `{other}`{hint}")).into())
+        }
+        None => Err(Wrong("`kind` is missing".into()).into()),
+    }
+}
+
+/// A connector's own part.
+fn part<T: DeserializeOwned>(value: &Value) -> Result<T> {
+    let mut value = value.clone();
+    if let Some(members) = value.as_object_mut() {
+        members.shift_remove("kind");
+    }
+    config::read(value)
+}
