@@ -5,6 +5,7 @@
 mod as_of;
 mod audit;
 mod backup;
+mod ci;
 mod command_line;
 mod corpus;
 mod erasure;

@@ -252,7 +252,7 @@ mod tests {
             ("[]", "not an object"),
             ("{}", "none of begin"),
             (r#"{"begin":"a","end":"a"}"#, "unknown field `end`"),
-            (r#"{"gone":"a","scope":"s"}"#, "`a`"),
+            (r#"{"gone":"a","scope":"s"}"#, "missing or empty kind"),
             (r#"{"gone":"component:default/a"}"#, "missing field `scope`"),
             (r#"{"activity":"a","key":"k"}"#, "either `entity` or `about`"),
             (r#"{"entity":{},"time":"today"}"#, "RFC 3339"),

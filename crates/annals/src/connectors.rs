@@ -15,6 +15,7 @@ use crate::exit::Wrong;
 pub(crate) enum Connector {
     Files(files::Config),
     Process(process::Config),
+    Ci(ci::Config),
 }
 
 impl Connector {
@@ -23,6 +24,7 @@ impl Connector {
         match self {
             Self::Files(config) => config.source(),
             Self::Process(config) => config.source(),
+            Self::Ci(config) => config.source(),
         }
     }
 }
@@ -45,12 +47,13 @@ pub(crate) fn read(values: &[Value], folder: &Path) -> Result<Vec<Connector>> {
 }
 
 fn read_one(value: &Value, folder: &Path) -> Result<Connector> {
-    const KINDS: [&str; 2] = ["files", "process"];
+    const KINDS: [&str; 3] = ["ci", "files", "process"];
     match value.get("kind").and_then(Value::as_str) {
         Some("files") => {
             let config: files::Config = part(value)?;
             Ok(Connector::Files(config.in_folder(folder.to_owned())))
         }
+        Some("ci") => Ok(Connector::Ci(part(value)?)),
         Some("process") => {
             let config: process::Config = part(value)?;
             Ok(Connector::Process(config.in_folder(folder)))

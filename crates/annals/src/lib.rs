@@ -13,6 +13,7 @@ mod cli;
 mod commands;
 mod config;
 mod connectors;
+mod deliveries;
 mod dry_run;
 mod erasure;
 mod exit;

@@ -20,6 +20,7 @@ mod backup;
 mod catalog;
 mod connectors;
 mod cors;
+mod deliveries;
 mod error;
 mod events;
 mod health;
@@ -38,6 +39,7 @@ mod telemetry;
 pub use auth::{Permission, Token, Tokens};
 pub use backup::{BackupMade, Backups};
 pub use cors::{Cors, CorsError};
+pub use deliveries::{Delivered, Deliveries, Delivering, Delivery};
 pub use error::ApiError;
 pub use health::{Health, Readiness, SearchReadiness};
 pub use ingest::{

@@ -20,6 +20,7 @@ use views::Views;
 use crate::auth::Tokens;
 use crate::backup::Backups;
 use crate::cors::Cors;
+use crate::deliveries::{self, Deliveries};
 use crate::health::Health;
 use crate::ingest::Commands;
 use crate::openapi::{Operation, Routes, schemas};
@@ -40,6 +41,7 @@ pub struct Api {
     search: Search,
     stopping: Option<watch::Receiver<bool>>,
     backups: Option<Arc<dyn Backups>>,
+    deliveries: Option<Arc<dyn Deliveries>>,
 }
 
 struct Shared {
@@ -53,6 +55,7 @@ struct Shared {
     tokens: Tokens,
     locations: Mutex<()>,
     streams: Arc<Semaphore>,
+    under_way: Semaphore,
 }
 
 impl Api {
@@ -80,6 +83,7 @@ impl Api {
             tokens,
             locations: Mutex::default(),
             streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
+            under_way: Semaphore::new(deliveries::UNDER_WAY_MAX),
         };
         let shared = Arc::new(shared);
         Self {
@@ -88,6 +92,7 @@ impl Api {
             search: Search::default(),
             stopping: None,
             backups: None,
+            deliveries: None,
         }
     }
 
@@ -113,6 +118,21 @@ impl Api {
     #[must_use]
     pub fn with_backups(self, backups: Arc<dyn Backups>) -> Self {
         Self { backups: Some(backups), ..self }
+    }
+
+    /// The same, with what takes deliveries.
+    #[must_use]
+    pub fn with_deliveries(self, deliveries: Arc<dyn Deliveries>) -> Self {
+        Self { deliveries: Some(deliveries), ..self }
+    }
+
+    pub(crate) fn deliveries(&self) -> Option<&Arc<dyn Deliveries>> {
+        self.deliveries.as_ref()
+    }
+
+    /// Places for deliveries that are under way.
+    pub(crate) fn under_way(&self) -> &Semaphore {
+        &self.shared.under_way
     }
 
     pub(crate) fn backups(&self) -> Option<&Arc<dyn Backups>> {
@@ -211,7 +231,7 @@ pub(crate) fn routes(api: &Api) -> Routes {
             .layer(from_fn(|request, next| with_request("/api/search", request, next)))
     });
     let own = history::routes().merge(ingest::routes()).merge(connectors::routes());
-    let own = own.merge(audit::routes()).merge(backup::routes());
+    let own = own.merge(audit::routes()).merge(backup::routes()).merge(deliveries::routes());
     let own = own
         .merge(log_routes::routes())
         .merge(events::routes())

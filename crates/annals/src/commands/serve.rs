@@ -96,7 +96,9 @@ async fn serve(
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
     let (api, leads) = api(node, settings, config, Arc::clone(port))?;
-    let api = api.until(stopping.clone());
+    connectors.inbox.register(&node.registry)?;
+    let inbox = Arc::clone(&connectors.inbox) as Arc<dyn api::Deliveries>;
+    let api = api.until(stopping.clone()).with_deliveries(inbox);
     let router = api::router(api);
     let server =
         tokio::spawn(listen::serve(listener, router, listen::Limits::default(), stopping.clone()));

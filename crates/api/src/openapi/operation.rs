@@ -27,8 +27,13 @@ pub(crate) struct Operation {
 }
 
 /// What parts of paths may be: an entity of `examples/catalog`.
-const EXAMPLES: &[(&str, &str)] =
-    &[("kind", "component"), ("namespace", "default"), ("name", "checkout"), ("scope", "by-hand")];
+const EXAMPLES: &[(&str, &str)] = &[
+    ("kind", "component"),
+    ("namespace", "default"),
+    ("name", "checkout"),
+    ("scope", "by-hand"),
+    ("topic", "actions"),
+];
 
 /// What a caller is told, whatever it asks for: the form, who it is, what it may.
 const ALWAYS: &[u16] = &[400, 401, 403];
@@ -105,6 +110,17 @@ impl Operation {
             .description(Some(about))
             .required(Some(Required::False))
             .content("application/x-ndjson", Content::new(Some(text)));
+        self.built = self.built.request_body(Some(body.build()));
+        self.refuses(&[408, 413])
+    }
+
+    /// A body that is an object, or a list, of somebody else's form.
+    pub(crate) fn takes_object(mut self, about: &str) -> Self {
+        let object = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
+        let body = RequestBodyBuilder::new()
+            .description(Some(about))
+            .required(Some(Required::True))
+            .content("application/json", Content::new(Some(object)));
         self.built = self.built.request_body(Some(body.build()));
         self.refuses(&[408, 413])
     }

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::targets::Targets;
 use crate::config::{Config, own_api_versions};
 use crate::connectors::Connector;
+use crate::deliveries::Inbox;
 use crate::node::{Node, crate_version};
 
 /// How long connectors get to stop.
@@ -26,6 +27,8 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Configured {
     connectors: Vec<Connector>,
     urls: urls::Config,
+    /// Where deliveries arrive.
+    pub(crate) inbox: Arc<Inbox>,
 }
 
 /// The connectors of a configuration, with the paths of the command line as one of their own.
@@ -36,7 +39,8 @@ pub(crate) fn configured(config: &Config, catalog: &[PathBuf]) -> Result<Configu
         let files = files::Config::new("catalog", catalog.to_vec());
         connectors.push(Connector::Files(files));
     }
-    Ok(Configured { connectors, urls: config.reading.clone() })
+    let inbox = Arc::new(Inbox::new(&connectors)?);
+    Ok(Configured { connectors, urls: config.reading.clone(), inbox })
 }
 
 /// Connectors that run.
@@ -65,8 +69,8 @@ impl Sources {
                 targets: targets.files.clone(),
                 ..known
             })?;
-            let (stopping, failed) = (stopping.clone(), failed.clone());
-            let api_versions = api_versions.clone();
+            let (mut stopping, failed) = (stopping.clone(), failed.clone());
+            let (api_versions, inbox) = (api_versions.clone(), Arc::clone(&connectors.inbox));
             tasks.spawn(async move {
                 let ran = match connector {
                     Connector::Files(config) => {
@@ -74,6 +78,13 @@ impl Sources {
                     }
                     Connector::Process(config) => {
                         process::run(config, start, emitter, stopping).await;
+                        Ok(())
+                    }
+                    Connector::Ci(config) => {
+                        let id = config.id().to_owned();
+                        inbox.open(&id, ci::Receiver::new(config, emitter));
+                        let _ = stopping.wait_for(|stop| *stop).await;
+                        inbox.close(&id);
                         Ok(())
                     }
                 };

@@ -1,0 +1,50 @@
+//! The CI connector: GitHub, GitLab, Jenkins, and whoever sends CDEvents deliver what happened, and
+//! it becomes activities, all in the vocabulary of CDEvents.
+//!
+//! [`Receiver::take`] takes one delivery: it is checked, understood ([`map`], which is pure) and
+//! appended before it is answered. An activity finds its entity by the annotation that Backstage's
+//! plugins use, now or as soon as there is one.
+//!
+//! What is absent: HTTP, asking these systems for what was never delivered, and people: who did it
+//! stands in no activity.
+//!
+//! Invariant: nothing of a delivery is read before its signature or token is found right; that is
+//! compared in constant time.
+//! Invariant: the same thing told twice is one activity, whoever repeats it.
+//! Invariant: variables, parameters and logs of runs, which may hold secrets, are not taken.
+
+mod config;
+pub mod map;
+mod receiver;
+mod seen;
+mod verify;
+
+pub use config::{Config, From};
+pub use receiver::{Delivery, Receiver, Refused, Taken};
+
+/// Why a configuration can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// An id that is no name.
+    #[error(
+        "`{id}` can't be the id of a connector (a letter or digit, then up to 62 of letters, digits, `-`, `_` and `.`)"
+    )]
+    Id {
+        /// The id, shortened.
+        id: String,
+    },
+    /// A secret that can be guessed.
+    #[error("the ci connector `{id}`: its `secret` must have at least 16 characters")]
+    Secret {
+        /// The connector's id.
+        id: String,
+    },
+    /// A way to find entities that is none.
+    #[error(
+        "the ci connector `{id}`: `annotation` and `by` are for CDEvents; an annotation's key has 1 to 1024 bytes"
+    )]
+    Annotation {
+        /// The connector's id.
+        id: String,
+    },
+}

@@ -1,0 +1,210 @@
+//! GitLab's webhooks: pipelines, jobs, deployments, releases.
+
+use connector::Activity;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{activity, annotated, known, parse, shape};
+
+/// The annotation by which a project's entities are found.
+const ANNOTATION: &str = "gitlab.com/project-slug";
+
+#[derive(Deserialize)]
+struct Project {
+    path_with_namespace: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    homepage: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    id: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Pipeline {
+    project: Project,
+    object_attributes: PipelineAttributes,
+}
+
+#[derive(Deserialize)]
+struct PipelineAttributes {
+    id: u64,
+    iid: Option<u64>,
+    name: Option<String>,
+    #[serde(rename = "ref")]
+    of: Option<String>,
+    sha: Option<String>,
+    source: Option<String>,
+    status: String,
+    created_at: Option<String>,
+    finished_at: Option<String>,
+    url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Job {
+    project: Option<Project>,
+    repository: Option<Repository>,
+    build_id: u64,
+    build_name: Option<String>,
+    build_stage: Option<String>,
+    build_status: String,
+    build_started_at: Option<String>,
+    build_finished_at: Option<String>,
+    pipeline_id: Option<u64>,
+    #[serde(rename = "ref")]
+    of: Option<String>,
+    sha: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Deployment {
+    project: Project,
+    deployment_id: u64,
+    status: String,
+    status_changed_at: Option<String>,
+    environment: Option<String>,
+    #[serde(rename = "ref")]
+    of: Option<String>,
+    short_sha: Option<String>,
+    deployable_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Release {
+    project: Project,
+    id: u64,
+    tag: String,
+    name: Option<String>,
+    action: Option<String>,
+    released_at: Option<String>,
+    url: Option<String>,
+    commit: Option<Commit>,
+}
+
+/// What a body tells, if it tells something.
+///
+/// # Errors
+/// When it is not of its form.
+pub fn read(body: &[u8]) -> Result<Option<Activity>, String> {
+    let body: Value = parse(body)?;
+    let kind = body.get("object_kind").and_then(Value::as_str).map(str::to_owned);
+    match kind.as_deref() {
+        Some("pipeline") => pipeline(shape(body)?),
+        Some("build") => job(shape(body)?),
+        Some("deployment") => deployment(shape(body)?),
+        Some("release") => release(shape(body)?),
+        _ if body.is_object() => Ok(None),
+        _ => Err("the body is not an object".into()),
+    }
+}
+
+fn slug(project: &Project) -> Result<&str, String> {
+    project.path_with_namespace.as_deref().ok_or_else(|| "the project has no path".into())
+}
+
+/// The path of `https://gitlab.example.com/group/project`.
+fn path_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split_once('/').map(|(_, path)| path.trim_matches('/'))
+}
+
+/// What a status means: the word of CDEvents, and an outcome where it is one.
+fn phase(status: &str) -> Option<(&'static str, &'static str)> {
+    match status {
+        "created" | "waiting_for_resource" | "preparing" | "pending" => Some(("queued", "")),
+        "running" => Some(("started", "")),
+        "success" => Some(("finished", "success")),
+        "failed" => Some(("finished", "failure")),
+        "canceled" => Some(("finished", "cancel")),
+        _ => None,
+    }
+}
+
+fn pipeline(pipeline: Pipeline) -> Result<Option<Activity>, String> {
+    let of = pipeline.object_attributes;
+    let Some((phase, outcome)) = phase(&of.status) else { return Ok(None) };
+    let time = match phase {
+        "queued" => of.created_at.as_deref(),
+        "finished" => of.finished_at.as_deref(),
+        _ => None,
+    };
+    let value = known([
+        ("pipelineName", json!(of.name)),
+        ("outcome", json!(outcome)),
+        ("number", json!(of.iid)),
+        ("trigger", json!(of.source)),
+        ("branch", json!(of.of)),
+        ("commit", json!(of.sha)),
+        ("url", json!(of.url)),
+    ]);
+    // A pipeline of which jobs are tried again finishes another time.
+    let at = if phase == "finished" { of.finished_at.as_deref().unwrap_or_default() } else { "" };
+    let key = format!("pipeline/{}/{phase}/{at}", of.id);
+    let whom = annotated(ANNOTATION, slug(&pipeline.project)?);
+    Ok(Some(activity(&format!("pipelinerun.{phase}"), key, whom, time, value)))
+}
+
+fn job(job: Job) -> Result<Option<Activity>, String> {
+    let Some((phase, outcome)) = phase(&job.build_status).filter(|(phase, _)| *phase != "queued")
+    else {
+        return Ok(None);
+    };
+    let homepage = job.repository.as_ref().and_then(|of| of.homepage.as_deref());
+    let path = job.project.as_ref().and_then(|project| project.path_with_namespace.as_deref());
+    let path =
+        path.or_else(|| homepage.and_then(path_of)).ok_or("the job's project has no path")?;
+    let time = if phase == "started" { &job.build_started_at } else { &job.build_finished_at };
+    let value = known([
+        ("taskName", json!(job.build_name)),
+        ("stage", json!(job.build_stage)),
+        ("pipelineRun", json!(job.pipeline_id)),
+        ("outcome", json!(outcome)),
+        ("branch", json!(job.of)),
+        ("commit", json!(job.sha)),
+    ]);
+    let key = format!("job/{}/{phase}", job.build_id);
+    let whom = annotated(ANNOTATION, path);
+    Ok(Some(activity(&format!("taskrun.{phase}"), key, whom, time.as_deref(), value)))
+}
+
+fn deployment(deployment: Deployment) -> Result<Option<Activity>, String> {
+    let (name, outcome) = match deployment.status.as_str() {
+        "running" => ("taskrun.started", ""),
+        "success" => ("service.deployed", "success"),
+        "failed" => ("taskrun.finished", "failure"),
+        "canceled" => ("taskrun.finished", "cancel"),
+        _ => return Ok(None),
+    };
+    let value = known([
+        ("environment", json!(deployment.environment)),
+        ("outcome", json!(outcome)),
+        ("ref", json!(deployment.of)),
+        ("commit", json!(deployment.short_sha)),
+        ("url", json!(deployment.deployable_url)),
+    ]);
+    let key = format!("deployment/{}/{}", deployment.deployment_id, deployment.status);
+    let whom = annotated(ANNOTATION, slug(&deployment.project)?);
+    Ok(Some(activity(name, key, whom, deployment.status_changed_at.as_deref(), value)))
+}
+
+fn release(release: Release) -> Result<Option<Activity>, String> {
+    let action = release.action.as_deref().unwrap_or("create");
+    let (name, time) = match action {
+        "create" => ("artifact.published", release.released_at.as_deref()),
+        "delete" => ("artifact.deleted", None),
+        _ => return Ok(None),
+    };
+    let value = known([
+        ("version", json!(release.tag)),
+        ("name", json!(release.name)),
+        ("commit", json!(release.commit.and_then(|commit| commit.id))),
+        ("url", json!(release.url)),
+    ]);
+    let key = format!("release/{}/{action}", release.id);
+    Ok(Some(activity(name, key, annotated(ANNOTATION, slug(&release.project)?), time, value)))
+}
