@@ -43,9 +43,13 @@ fn runs(command: &str) -> bool {
 
 /// The condition of a source, as it is shown.
 fn condition(answer: &Answer, source: &str) -> Value {
+    self::source(answer, source)["condition"].clone()
+}
+
+/// A source, as it is shown.
+fn source(answer: &Answer, source: &str) -> Value {
     let sources = answer.body["sources"].as_array().into_iter().flatten();
-    let found = sources.into_iter().find(|shown| shown["source"] == source);
-    found.map(|shown| shown["condition"].clone()).unwrap_or_default()
+    sources.into_iter().find(|shown| shown["source"] == source).cloned().unwrap_or_default()
 }
 
 /// Serves programs: ids, and what `sh` is to run.
@@ -191,9 +195,25 @@ fn a_program_goes_on_where_it_stopped_and_says_all_that_can_be_said() {
     assert_eq!(client.get(&by_name("c")).status, 200);
     let refusals = client.get("/api/connectors/refusals?scope=process/own/all");
     assert_eq!(refusals.body["items"].as_array().unwrap().len(), 1, "{refusals:?}");
-    until(&client, "/api/connectors", |answer| {
+    let shown = until(&client, "/api/connectors", |answer| {
         condition(answer, "process/own")["state"] == "working"
     });
+    let shown = source(&shown, "process/own");
+    let expected = json!({"running": true, "scopes": 2, "entities": 2, "held": 0});
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&shown[key], value, "{key}: {shown}");
+    }
+    assert!(shown["cursor"].is_string() && shown["lagSeconds"].is_u64(), "{shown}");
+    assert!(shown["lastSuccess"].is_string() && shown["lastError"].is_null(), "{shown}");
+    let metrics = client.get("/metrics");
+    let metrics = metrics.body.as_str().unwrap();
+    for line in [
+        "annals_connector_entities{connector=\"process/own\"} 2",
+        "annals_connector_errors_total{connector=\"process/own\"} 0",
+        "annals_connector_last_success_timestamp_seconds{connector=\"process/own\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in:\n{metrics}");
+    }
     assert_eq!(server.stop().0, Some(0));
 }
 
@@ -224,6 +244,8 @@ fn what_programs_do_wrong_is_said_and_harms_nothing() {
         });
         let why = condition(&shown, &source)["why"].to_string();
         assert!(why.contains(says), "{id}: {why}");
+        let error = &self::source(&shown, &source)["lastError"]["message"];
+        assert!(error.as_str().is_some_and(|error| error.contains(says)), "{id}: {shown:?}");
     }
     assert_eq!(client.get("/healthz").status, 200);
     let (_, _, log) = client.get_raw("/api/log/records?from=0");

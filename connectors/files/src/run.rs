@@ -209,6 +209,9 @@ impl Runner {
             problems => (ConnectorState::Failing, Some(problems.join("; "))),
         };
         self.say(state, why).await.map_err(|_| Halt::Stopped)?;
+        if state == ConnectorState::Working {
+            self.emitter.looked().await.map_err(|_| Halt::Stopped)?;
+        }
         Ok(if grew || matches!(emitted, Round::Moving) { Round::Moving } else { Round::Done })
     }
 

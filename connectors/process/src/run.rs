@@ -4,6 +4,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use connector::{EmitError, Emitter, Start, Status};
+use event::vocabulary::ConnectorState;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -109,7 +110,11 @@ impl Runner {
                 (failing(why), pause.min(AGAIN_MAX))
             }
         };
+        let is_well = status.state == ConnectorState::Working;
         say_state(&self.emitter, &mut self.state, status).await.map_err(|_| Stopped)?;
+        if is_well {
+            self.emitter.looked().await.map_err(|_| Stopped)?;
+        }
         Ok(pause)
     }
 

@@ -206,7 +206,10 @@ async fn read(
         Look::Unread(Unread::new("Error", message))
     });
     match look {
-        Look::Unchanged => Ok(Done { validators, emitted: false, next: poll }),
+        Look::Unchanged => {
+            emitter.looked().await?;
+            Ok(Done { validators, emitted: false, next: poll })
+        }
         Look::Read(read) => {
             let validators = read.validators;
             let outcome = show(&emitter, scope, &target, &wanters, read.items).await?;

@@ -10,6 +10,9 @@ use prometheus::{IntGauge, Registry};
 use search::{Search, State};
 use views::{Dispute, Views};
 
+use crate::port::IngestPort;
+use crate::sources::SourceMetrics;
+
 /// How the node is.
 pub(crate) struct NodeHealth {
     log: Arc<dyn Log>,
@@ -18,6 +21,7 @@ pub(crate) struct NodeHealth {
     search: Search,
     kafka: Option<Arc<KafkaLog>>,
     gauges: Gauges,
+    sources: SourceMetrics,
 }
 
 struct Gauges {
@@ -52,7 +56,9 @@ impl NodeHealth {
         progress: Arc<Progress>,
         search: Search,
         kafka: Option<Arc<KafkaLog>>,
+        port: Arc<IngestPort>,
     ) -> Result<Self, prometheus::Error> {
+        let sources = SourceMetrics::new(registry, port)?;
         let gauge = |name: &str, help: &str| {
             let gauge = IntGauge::new(name, help)?;
             registry.register(Box::new(gauge.clone()))?;
@@ -115,7 +121,7 @@ impl NodeHealth {
                 "1 if this node disagrees with a statement that the log's key signed.",
             )?,
         };
-        Ok(Self { log, views, progress, search, kafka, gauges })
+        Ok(Self { log, views, progress, search, kafka, gauges, sources })
     }
 
     /// Where it is told whether this node leads.
@@ -186,5 +192,6 @@ impl Health for NodeHealth {
         gauges.disputed.set(i64::from(disputed));
         let following = self.search.state() == State::Following;
         gauges.search_following.set(i64::from(following));
+        self.sources.refresh(self.views.reader().as_ref());
     }
 }

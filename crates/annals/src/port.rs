@@ -1,14 +1,16 @@
 //! The port from the API to ingest.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use api::{
     ApiError, Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report,
+    SourceFare,
 };
 use connector::{Approve, Broken, EmitError, Found, Outcome, SnapshotItem};
 use event::vocabulary::{EntityRemoved, Fault, RefreshAsked, ScopeName, WithdrawalApproved};
 use event::{Event, LogId, Offset, Position};
-use ingest::{ChangeItem, Draft, WantedLocation};
+use ingest::{ChangeItem, Draft, Fare, WantedLocation};
 use model::reference::EntityRef;
 use serde_json::Value;
 use uuid::Uuid;
@@ -136,6 +138,15 @@ impl Commands for IngestPort {
 
     fn read_location(&self, kind: &str, target: &str) -> Result<Vec<Value>, ApiError> {
         dry_run(&self.urls, self.opened()?.ingest.judge(), kind, target)
+    }
+
+    fn fares(&self) -> BTreeMap<String, SourceFare> {
+        let Some(way_in) = self.way_in() else { return BTreeMap::new() };
+        let fares = way_in.ingest.fares().into_iter().map(|(source, fare)| {
+            let Fare { last_success, last_error, .. } = fare;
+            (source.to_string(), SourceFare { last_success, last_error })
+        });
+        fares.collect()
     }
 
     fn targets_waiting(&self, reader: &Reader) -> Result<u64, ApiError> {

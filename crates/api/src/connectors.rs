@@ -1,10 +1,14 @@
 //! `/api/connectors`: how sources and their scopes are, and letting withdrawals pass.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use axum::Json;
 use axum::extract::{Extension, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use event::vocabulary::{ConnectorState, ScopeName};
-use fold::{Condition, Why};
+use event::{SourceName, Timestamp};
+use fold::{Condition, Source, Why};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -14,7 +18,7 @@ use crate::catalog::body::Body;
 use crate::openapi::{Operation, Routes};
 use crate::params::{Form, Param, Params};
 use crate::position::{Now, position_header};
-use crate::{Api, ApiError};
+use crate::{Api, ApiError, SourceFare};
 
 /// The routes of this file.
 pub(crate) fn routes() -> Routes {
@@ -82,12 +86,46 @@ pub(crate) struct SourceShown {
     last_time: String,
     #[schema(required = true)]
     condition: Option<ConditionShown>,
+    /// Whether this node runs it.
+    running: bool,
+    /// When it was last read and what it held was taken: as this node saw it, or else as the log
+    /// tells, where a scope that does not change is told of once a day.
+    #[schema(required = true)]
+    last_success: Option<String>,
+    /// How long ago that was.
+    #[schema(required = true)]
+    lag_seconds: Option<u64>,
+    /// What was wrong last, since this node was started.
+    #[schema(required = true)]
+    last_error: Option<ErrorShown>,
+    /// How many scopes it has.
+    scopes: u64,
+    /// How many entities they show.
+    entities: u64,
+    /// How many withdrawals they hold back; `POST /api/connectors/approve` lets them pass.
+    held: u64,
     /// Records that were dropped since they had been there before.
     duplicates: u64,
     /// Records that were dropped since they came from an older life.
     fenced: u64,
     /// Records that never came.
     missing: u64,
+}
+
+/// What was wrong with a source.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorShown {
+    message: String,
+    time: String,
+}
+
+/// What the scopes of a source come to.
+#[derive(Default)]
+struct Sum {
+    scopes: u64,
+    entities: u64,
+    held: u64,
+    verified: Option<Timestamp>,
 }
 
 /// A scope.
@@ -127,18 +165,21 @@ pub(crate) struct Quarantined {
 /// Sources, with how they are, and scopes that hold something back.
 pub(crate) async fn list(at: Now, State(api): State<Api>) -> Result<Response, ApiError> {
     let reader = &at.0;
-    let sources = reader.sources()?.into_iter().map(|(name, source)| SourceShown {
-        source: name.to_string(),
-        node: source.node.clone(),
-        epoch: source.epoch,
-        cursor: source.cursor.clone(),
-        last_time: source.recorded.to_string(),
-        condition: source.condition.as_ref().map(condition),
-        duplicates: source.duplicates,
-        fenced: source.fenced,
-        missing: source.missing,
+    let scopes = reader.scopes("")?;
+    let mut sums: BTreeMap<SourceName, Sum> = BTreeMap::new();
+    for (_, scope) in scopes.iter().filter(|(_, scope)| !scope.retired) {
+        let sum = sums.entry(scope.source.clone()).or_default();
+        sum.scopes += 1;
+        sum.entities += scope.claims;
+        sum.held += scope.condition.as_ref().and_then(|of| of.withdrawals).unwrap_or(0);
+        sum.verified = sum.verified.max(scope.verified.as_ref().map(|verified| verified.recorded));
+    }
+    let (mut fares, now) = (api.commands().fares(), SystemTime::now());
+    let sources = reader.sources()?.into_iter().map(|(name, source)| {
+        let fare = fares.remove(name.as_str());
+        shown(&name, &source, sums.remove(&name).unwrap_or_default(), fare, now)
     });
-    let scopes = reader.scopes("")?.into_iter().filter(|(_, scope)| scope.condition.is_some());
+    let scopes = scopes.into_iter().filter(|(_, scope)| scope.condition.is_some());
     let scopes = scopes.map(|(name, scope)| ScopeShown {
         scope: name.to_string(),
         source: scope.source.to_string(),
@@ -159,6 +200,43 @@ pub(crate) async fn list(at: Now, State(api): State<Api>) -> Result<Response, Ap
         api_versions: api_versions.cloned().collect(),
     };
     Ok(([at.header()], Json(body)).into_response())
+}
+
+fn shown(
+    name: &SourceName,
+    source: &Source,
+    sum: Sum,
+    fare: Option<SourceFare>,
+    now: SystemTime,
+) -> SourceShown {
+    let running = fare.is_some();
+    let SourceFare { last_success, last_error } = fare.unwrap_or_default();
+    let last_success = last_success.or(sum.verified);
+    let since = last_success.map(|time| {
+        let us = u64::try_from(time.as_micros()).unwrap_or(0);
+        let age = now.duration_since(UNIX_EPOCH + Duration::from_micros(us));
+        // A clock that was set back makes nothing older than it is.
+        age.unwrap_or_default().as_secs()
+    });
+    SourceShown {
+        source: name.to_string(),
+        node: source.node.clone(),
+        epoch: source.epoch,
+        cursor: source.cursor.clone(),
+        last_time: source.recorded.to_string(),
+        condition: source.condition.as_ref().map(condition),
+        running,
+        last_success: last_success.map(|time| time.to_string()),
+        lag_seconds: since,
+        last_error: last_error
+            .map(|(time, message)| ErrorShown { message, time: time.to_string() }),
+        scopes: sum.scopes,
+        entities: sum.entities,
+        held: sum.held,
+        duplicates: source.duplicates,
+        fenced: source.fenced,
+        missing: source.missing,
+    }
 }
 
 /// Why something could not be folded, in words that quote nothing of it.

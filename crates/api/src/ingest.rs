@@ -1,5 +1,6 @@
 //! `POST /api/ingest/{scope}`: documents by hand.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
@@ -7,8 +8,8 @@ use axum::body::Body;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
-use event::Position;
 use event::vocabulary::ScopeName;
+use event::{Position, Timestamp};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use model::reference::EntityRef;
@@ -103,6 +104,9 @@ pub trait Commands: Send + Sync {
     /// What of it can't be read or is not valid.
     fn read_location(&self, kind: &str, target: &str) -> Result<Vec<Value>, ApiError>;
 
+    /// How the sources fare that this node runs, by their names.
+    fn fares(&self) -> BTreeMap<String, SourceFare>;
+
     /// How many targets of locations were never looked at yet, of those that something reads.
     ///
     /// # Errors
@@ -118,6 +122,15 @@ pub trait Commands: Send + Sync {
         change: &LocationChange<'_>,
         author: Option<&str>,
     ) -> Result<(Uuid, Position), ApiError>;
+}
+
+/// How a source fares since this node was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceFare {
+    /// When it was last read and what it held was taken.
+    pub last_success: Option<Timestamp>,
+    /// When something was last wrong, and what.
+    pub last_error: Option<(Timestamp, String)>,
 }
 
 /// What becomes of a location. `name` is the name of the Location entity that came with it.

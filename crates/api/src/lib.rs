@@ -43,7 +43,7 @@ pub use deliveries::{Delivered, Deliveries, Delivering, Delivery};
 pub use error::ApiError;
 pub use health::{Health, Readiness, SearchReadiness};
 pub use ingest::{
-    Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report,
+    Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report, SourceFare,
 };
 pub use server::{Api, router};
 pub use telemetry::HttpMetrics;

@@ -124,6 +124,8 @@ pub enum Emission {
     Status(Status),
     /// How far the source was read.
     Cursor(String),
+    /// The source was looked at, whole, and there was nothing wrong.
+    Looked,
 }
 
 /// What came of a snapshot.
@@ -317,6 +319,15 @@ impl Emitter {
     /// When the catalog takes nothing any more.
     pub async fn status(&self, status: Status) -> Result<(), EmitError> {
         self.emit(Emission::Status(status)).await
+    }
+
+    /// Says that the source was looked at and all is well, whether anything was new or not.
+    /// Nothing of it stands in the log: it is for those who ask this node.
+    ///
+    /// # Errors
+    /// When the catalog takes nothing any more.
+    pub async fn looked(&self) -> Result<(), EmitError> {
+        self.emit(Emission::Looked).await
     }
 
     /// Says how far the source was read.

@@ -18,6 +18,7 @@ mod appender;
 mod boot;
 mod changes;
 mod compare;
+mod fares;
 mod guard;
 mod known;
 mod locations;
@@ -32,7 +33,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use connector::EmitError;
 use event::vocabulary::ScopeName;
-use event::{Offset, Timestamp};
+use event::{Offset, SourceName, Timestamp};
 use log::Log;
 use model::kinds::Kinds;
 use model::validate::Validator;
@@ -42,6 +43,7 @@ use appender::Ticket;
 pub use appender::{Appender, Draft};
 pub use boot::{Boot, BootError, LOG_SOURCE, boot, say_erased};
 pub use changes::ChangeItem;
+pub use fares::Fare;
 pub use guard::Guard;
 pub use known::{Known, KnownError, KnownScope, KnownSource};
 pub use locations::WantedLocation;
@@ -105,6 +107,7 @@ pub struct Ingest {
     /// Scopes that are being compared, each by one at a time.
     busy: Mutex<BTreeSet<ScopeName>>,
     freed: Condvar,
+    fares: Mutex<BTreeMap<SourceName, Fare>>,
 }
 
 impl Ingest {
@@ -128,6 +131,7 @@ impl Ingest {
             pending: Mutex::default(),
             busy: Mutex::default(),
             freed: Condvar::new(),
+            fares: Mutex::default(),
         })
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 
 use connector::{Approve, Emission, EmitError, Outcome, SnapshotRequest, Status};
-use event::vocabulary::{ConnectorChanged, CursorReached, ScopeName, ScopeRetired, is_key};
+use event::vocabulary::{
+    ConnectorChanged, ConnectorState, CursorReached, ScopeName, ScopeRetired, is_key,
+};
 use event::{Event, RecordId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,10 +27,13 @@ impl Ingest {
         std::thread::scope(|threads| {
             threads.spawn(move || {
                 for (taken, reply) in confirming {
+                    let outcome = self.confirm(taken);
+                    self.fare_takes(appender.source(), &outcome);
                     // A connector that no longer listens does not mind.
-                    let _ = reply.send(self.confirm(taken));
+                    let _ = reply.send(outcome);
                 }
             });
+            self.fare_begins(appender.source());
             while let Some(emission) = emissions.blocking_recv() {
                 match emission {
                     Emission::Snapshot(request) => self.snapshot(appender, request, &unconfirmed),
@@ -37,15 +42,18 @@ impl Ingest {
                         confirm_later(retired, done, &unconfirmed);
                     }
                     Emission::Said { said, done } => {
-                        // A connector that no longer listens does not mind.
-                        let _ = done.send(self.take_said(appender, said, None));
+                        let outcome = self.take_said(appender, said, None);
+                        self.fare_takes(appender.source(), &outcome);
+                        let _ = done.send(outcome);
                     }
                     Emission::Status(status) => self.status(appender, status),
+                    Emission::Looked => self.fare_looked(appender.source()),
                     Emission::Cursor(cursor) => self.cursor(appender, cursor),
                 }
             }
             drop(unconfirmed);
         });
+        self.fare_ends(appender.source());
     }
 
     fn snapshot(
@@ -64,7 +72,10 @@ impl Ingest {
             }
             // Broken off: what it showed is taken as it came, nothing is withdrawn.
             Ok(None) => {}
-            Err(error) => confirm_later(Err(error), done, unconfirmed),
+            Err(error) => {
+                self.fare_fails(appender.source(), error.to_string());
+                confirm_later(Err(error), done, unconfirmed);
+            }
         }
     }
 
@@ -122,6 +133,10 @@ impl Ingest {
     fn status(&self, appender: &Appender, status: Status) {
         let Status { state, scope, why } = status;
         let why = why.as_deref().map(fit_words);
+        if matches!(state, ConnectorState::Failing | ConnectorState::Stale) {
+            let words = why.clone().unwrap_or_else(|| "it says no more than that".into());
+            self.fare_fails(appender.source(), words);
+        }
         let changed = ConnectorChanged { state, scope, why, withdrawals: None };
         self.say(appender, &Event::ConnectorChanged(changed));
     }

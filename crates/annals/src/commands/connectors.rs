@@ -37,12 +37,18 @@ fn lines(list: &Value) -> String {
     for source in list["sources"].as_array().into_iter().flatten() {
         let condition = &source["condition"];
         lines.push(format!(
-            "{}  last {}  {} {}",
+            "{}  {} entities, last read {}  {} {}",
             text(source, "source"),
-            text(source, "lastTime"),
+            source["entities"],
+            text(source, "lastSuccess"),
             condition["state"].as_str().unwrap_or(""),
             condition["why"].as_str().unwrap_or(""),
         ));
+        let error = &source["lastError"];
+        if error.is_object() && condition["why"] != error["message"] {
+            let (time, message) = (text(error, "time"), text(error, "message"));
+            lines.push(format!("  last error, {time}: {message}"));
+        }
     }
     for scope in list["scopes"].as_array().into_iter().flatten() {
         let condition = &scope["condition"];

@@ -203,6 +203,7 @@ fn api(
         Arc::clone(node.processor.progress()),
         node.search.clone(),
         node.kafka.clone(),
+        Arc::clone(&port),
     )?;
     let leads = health.leads();
     let api = Api::new(
