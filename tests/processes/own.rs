@@ -257,6 +257,57 @@ fn what_programs_do_wrong_is_said_and_harms_nothing() {
 }
 
 #[test]
+fn connectors_are_tried_and_nothing_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.ndjson"), components(&["a", "b"]) + "{\"kind\":\"X\"}\n")
+        .unwrap();
+    let says =
+        json!(["sh", "-c", "echo '{\"begin\":\"all\"}'; cat a.ndjson; echo '{\"end\":\"all\"}'"]);
+    let config = folder.path().join("annals.yaml");
+    let text = format!(
+        "data: data\nconnectors:\n\
+         \x20 - {{kind: process, id: good, command: {says}}}\n\
+         \x20 - {{kind: process, id: bad, command: [sh, -c, exit 4]}}\n\
+         \x20 - {{kind: process, id: none, command: [./nothing-of-that-name]}}\n\
+         \x20 - {{kind: files, id: local, paths: [a.ndjson]}}\n\
+         \x20 - {{kind: ci, id: hooks, from: github, secret: 0123456789abcdef}}\n"
+    );
+    fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let output = program().run(&["connectors", "test", "--config", config, "--json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = support::process::last_json(&output);
+    for (source, works, says) in [
+        ("process/good", true, ""),
+        ("process/bad", false, "exit code 4"),
+        ("process/none", false, "can't be started"),
+        ("files/local", true, ""),
+        ("ci/hooks", true, ""),
+    ] {
+        let shown = told["connectors"].as_array().unwrap().iter();
+        let shown = shown.clone().find(|shown| shown["source"] == source).unwrap();
+        assert_eq!(shown["works"], works, "{shown}");
+        assert!(shown["why"].as_str().unwrap_or_default().contains(says), "{shown}");
+    }
+    for source in ["process/good", "files/local"] {
+        let run =
+            ["connectors", "run", "--config", config, "--once", "--dry-run", source, "--json"];
+        let output = program().run(&run);
+        assert_eq!(output.status.code(), Some(1), "one is refused: {output:?}");
+        let told = support::process::last_json(&output);
+        assert_eq!(
+            (told["found"].as_array().unwrap().len(), &told["refused"]),
+            (3, &json!(1)),
+            "{told}"
+        );
+        assert_eq!(told["found"][0]["entity"], "component:default/a", "{told}");
+    }
+    let output = program().run(&["connectors", "test", "--config", config, "files/other"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!folder.path().join("data").exists(), "nothing is kept");
+}
+
+#[test]
 fn a_program_that_breaks_off_withdraws_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let entity = |name: &str| format!("echo '{}'\n", components(&[name]).trim_end());

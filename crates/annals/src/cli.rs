@@ -362,6 +362,30 @@ pub(crate) enum Connectors {
         #[arg(long, value_name = "URL")]
         server: String,
     },
+    /// Read the source of each connector once, and say what is wrong. Nothing is kept.
+    Test {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Only this source, such as `files/local`.
+        #[arg(value_name = "SOURCE")]
+        source: Option<String>,
+    },
+    /// Print what a connector finds, a line each, and what of it is refused. Nothing is kept.
+    Run {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Once, and not again and again.
+        #[arg(long, required = true)]
+        once: bool,
+        /// Without a log.
+        #[arg(long, required = true)]
+        dry_run: bool,
+        /// The source, such as `files/local`.
+        #[arg(value_name = "SOURCE")]
+        source: String,
+    },
     /// Let the withdrawal pass that a scope holds back.
     Approve {
         /// The server.
