@@ -139,6 +139,23 @@ fn signature(body: &str) -> String {
     bytes.iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
+/// What is counted of deliveries.
+fn counted(metrics: &Answer) -> String {
+    let lines = metrics.body.as_str().unwrap().lines();
+    let ours = lines.filter(|line| line.starts_with("annals_deliveries_total"));
+    ours.collect::<Vec<_>>().join("\n")
+}
+
+/// The activities of the entity, the oldest first.
+fn activities(client: &Client) -> String {
+    let shown = get(client, "/api/history/entities/component/default/checkout/activities");
+    let shown = shown.body["activities"].as_array().unwrap().iter().rev();
+    let kinds = shown.map(|shown| {
+        format!("{} {}", shown["type"].as_str().unwrap_or("?"), shown["key"].as_str().unwrap())
+    });
+    kinds.collect::<Vec<_>>().join("\n")
+}
+
 /// A run of a workflow that completed.
 fn run_body(id: u64) -> String {
     json!({
@@ -254,13 +271,6 @@ fn what_happened_shows_on_its_entity_even_if_that_comes_later() {
     // The entity comes last.
     let headers = [("Authorization", "Bearer allallallallallall")];
     assert_eq!(client.try_post("/api/ingest/x", &headers, &entity()).unwrap().status, 200);
-    let shown = get(&client, "/api/history/entities/component/default/checkout/activities");
-    let shown = shown.body["activities"].as_array().unwrap().iter().rev();
-    let kinds: Vec<String> = shown
-        .map(|shown| {
-            format!("{} {}", shown["type"].as_str().unwrap_or("?"), shown["key"].as_str().unwrap())
-        })
-        .collect();
     expect![[r#"
         dev.cdevents.pipelinerun.finished workflow_run/1/1/completed
         dev.cdevents.pipelinerun.finished pipeline/31/finished/2016-08-12 15:26:29 UTC
@@ -268,7 +278,7 @@ fn what_happened_shows_on_its_entity_even_if_that_comes_later() {
         dev.cdevents.service.deployed /tekton/shop#1
         dev.cdevents.service.upgraded /tekton/shop#2
         dev.cdevents.build.finished /tekton/shop#3"#]]
-    .assert_eq(&kinds.join("\n"));
+    .assert_eq(&activities(&client));
 }
 
 #[test]
@@ -325,10 +335,7 @@ fn what_is_forged_replayed_cut_or_too_large_is_refused_and_counted() {
         let answer = server.client().try_post(path, headers, "[1]").unwrap();
         assert_eq!(answer.status, status, "{path}: {answer:?}");
     }
-    let metrics = get(&client, "/metrics");
-    let metrics = metrics.body.as_str().unwrap().lines();
-    let counted: Vec<&str> =
-        metrics.filter(|line| line.starts_with("annals_deliveries_total")).collect();
+    let counted = counted(&get(&client, "/metrics"));
     expect![[r#"
         annals_deliveries_total{connector="from-cdevents",outcome="forged"} 1
         annals_deliveries_total{connector="from-github",outcome="forged"} 3
@@ -340,7 +347,7 @@ fn what_is_forged_replayed_cut_or_too_large_is_refused_and_counted() {
         annals_deliveries_total{connector="from-gitlab",outcome="forged"} 2
         annals_deliveries_total{connector="from-gitlab",outcome="malformed"} 1
         annals_deliveries_total{connector="from-jenkins",outcome="forged"} 1"#]]
-    .assert_eq(&counted.join("\n"));
+    .assert_eq(&counted);
     let (code, said) = server.stop();
     assert_eq!(code, Some(0));
     assert!(!said.contains("panicked") && !said.contains(SECRET), "{said}");

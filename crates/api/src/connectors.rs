@@ -177,7 +177,7 @@ pub(crate) async fn list(at: Now, State(api): State<Api>) -> Result<Response, Ap
     let (mut fares, now) = (api.commands().fares(), SystemTime::now());
     let sources = reader.sources()?.into_iter().map(|(name, source)| {
         let fare = fares.remove(name.as_str());
-        shown(&name, &source, sums.remove(&name).unwrap_or_default(), fare, now)
+        shown(&name, &source, &sums.remove(&name).unwrap_or_default(), fare, now)
     });
     let scopes = scopes.into_iter().filter(|(_, scope)| scope.condition.is_some());
     let scopes = scopes.map(|(name, scope)| ScopeShown {
@@ -205,7 +205,7 @@ pub(crate) async fn list(at: Now, State(api): State<Api>) -> Result<Response, Ap
 fn shown(
     name: &SourceName,
     source: &Source,
-    sum: Sum,
+    sum: &Sum,
     fare: Option<SourceFare>,
     now: SystemTime,
 ) -> SourceShown {

@@ -231,6 +231,19 @@ mod tests {
             Ok(Vec::new())
         }
 
+        fn aspect(
+            &self,
+            _: &SourceName,
+            _: &EntityRef,
+            _: &str,
+        ) -> Result<Option<String>, KnownError> {
+            Ok(None)
+        }
+
+        fn happened(&self, _: &SourceName, _: &str) -> Result<bool, KnownError> {
+            Ok(false)
+        }
+
         fn source(&self, _: &SourceName) -> Result<Option<KnownSource>, KnownError> {
             Ok(None)
         }

@@ -95,8 +95,8 @@ pub fn read(body: &[u8]) -> Result<Option<Activity>, String> {
     let kind = body.get("object_kind").and_then(Value::as_str).map(str::to_owned);
     match kind.as_deref() {
         Some("pipeline") => pipeline(shape(body)?),
-        Some("build") => job(shape(body)?),
-        Some("deployment") => deployment(shape(body)?),
+        Some("build") => job(&shape(body)?),
+        Some("deployment") => deployment(&shape(body)?),
         Some("release") => release(shape(body)?),
         _ if body.is_object() => Ok(None),
         _ => Err("the body is not an object".into()),
@@ -149,7 +149,7 @@ fn pipeline(pipeline: Pipeline) -> Result<Option<Activity>, String> {
     Ok(Some(activity(&format!("pipelinerun.{phase}"), key, whom, time, value)))
 }
 
-fn job(job: Job) -> Result<Option<Activity>, String> {
+fn job(job: &Job) -> Result<Option<Activity>, String> {
     let Some((phase, outcome)) = phase(&job.build_status).filter(|(phase, _)| *phase != "queued")
     else {
         return Ok(None);
@@ -172,7 +172,7 @@ fn job(job: Job) -> Result<Option<Activity>, String> {
     Ok(Some(activity(&format!("taskrun.{phase}"), key, whom, time.as_deref(), value)))
 }
 
-fn deployment(deployment: Deployment) -> Result<Option<Activity>, String> {
+fn deployment(deployment: &Deployment) -> Result<Option<Activity>, String> {
     let (name, outcome) = match deployment.status.as_str() {
         "running" => ("taskrun.started", ""),
         "success" => ("service.deployed", "success"),

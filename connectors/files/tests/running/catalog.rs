@@ -196,6 +196,8 @@ pub(crate) async fn serve(
                 let why = status.why.map_or(String::new(), |why| format!(": {why}"));
                 state.log.push(format!("status {:?}{why}", status.state));
             }),
+            Emission::Looked => {}
+            Emission::Said { said, .. } => panic!("files show scopes: {said:?}"),
             Emission::Cursor(cursor) => panic!("files need no cursor: {cursor}"),
         }
         let wanted = Arc::new(state.borrow().targets());
