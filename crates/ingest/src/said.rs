@@ -54,6 +54,8 @@ impl Ingest {
                 }
             }
         }
+        // What another node's life fenced off does not count, and must not be answered as if it did.
+        self.check_life(appender)?;
         Ok(outcome)
     }
 }
