@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::Error;
-use crate::words::shown;
+use connector::shown;
 
 /// How long after it ended well the program is run again where nothing else is configured.
 const EVERY_SECONDS: u64 = 60;

@@ -1,25 +1,11 @@
-//! Words of messages, and keeping secrets out of them.
+//! Keeping secrets out of messages.
 
 use std::collections::BTreeMap;
 
-/// How much of a text that came from elsewhere a message shows, in letters.
-const SHOWN_MAX: usize = 500;
+use connector::shown;
 
 /// A shorter text is no secret; taken out of messages it would leave nothing to read.
 const SECRET_BYTES_MIN: usize = 4;
-
-/// A text that came from elsewhere, for messages: safe to print, and not too long.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN_MAX)
-        .map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })
-        .collect();
-    if text.chars().nth(SHOWN_MAX).is_some() {
-        shown.push('…');
-    }
-    shown
-}
 
 /// What must not be read in a log.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +34,8 @@ impl Secrets {
 
 #[cfg(test)]
 mod tests {
+    use connector::SHOWN_MAX;
+
     use super::*;
 
     #[test]

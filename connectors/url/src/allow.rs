@@ -25,7 +25,7 @@ pub(crate) enum Permit {
 impl Allow {
     /// Reads `host`, `*.host`, `host:port`.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let wrong = || Error::Host { text: crate::words::shown(text) };
+        let wrong = || Error::Host { text: connector::shown(text) };
         let (rest, below) = match text.strip_prefix("*.") {
             Some(rest) => (rest, true),
             None => (text, false),

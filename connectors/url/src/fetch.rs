@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::time::Duration;
 
+use connector::shown;
 use event::vocabulary::Fault;
 use ureq::config::Config as AgentConfig;
 use ureq::http::{Response, StatusCode, Uri, header};
@@ -15,7 +16,7 @@ use url::Url;
 
 use crate::address::is_public;
 use crate::allow::{Allow, Permit, permit};
-use crate::words::{fault, shown};
+use crate::words::fault;
 
 /// The most that one URL may hold, in bytes.
 pub(crate) const BYTES_MAX: usize = 10 << 20;

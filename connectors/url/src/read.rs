@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use connector::Found;
+use connector::{Found, shown};
 use event::vocabulary::Fault;
 use model::document::Document;
 use model::location::{GITHUB_HOSTS, resolve_url};
@@ -15,7 +15,7 @@ use model::yaml::{self, Limits, ParsedDocument, SyntaxError};
 
 use crate::Config;
 use crate::fetch::{BYTES_MAX, Fetched, Fetcher, Unread, Validator};
-use crate::words::{fault, shown};
+use crate::words::fault;
 
 /// URLs that the placeholders of one target may name, and what they may hold together.
 const DEPENDENCIES_MAX: usize = 200;

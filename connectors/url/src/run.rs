@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connector::{Approve, Broken, EmitError, Emitter, Outcome, Start, Status, Target};
+use connector::{Approve, Broken, EmitError, Emitter, Outcome, Start, Status, Target, shown};
 use event::vocabulary::{ConnectorState, ScopeName};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -13,7 +13,6 @@ use crate::Config;
 use crate::fetch::{Unread, Validator};
 use crate::read::{Problem, Read, Reader};
 use crate::schedule::{Done, Job, Schedule};
-use crate::words::shown;
 
 /// The source's name.
 pub const SOURCE: &str = "url/locations";

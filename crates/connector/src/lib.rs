@@ -25,9 +25,11 @@
 
 mod emission;
 mod said;
+mod words;
 
 pub use emission::{
     Approve, Broken, Emission, EmitError, Emitter, Found, Outcome, Refused, Snapshot, SnapshotItem,
     SnapshotRequest, Start, Status, Target, channel,
 };
 pub use said::{Activity, Observation, Said, Whom};
+pub use words::{SHOWN_MAX, shown};
