@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use event::{Offset, Position};
@@ -34,6 +34,8 @@ pub(crate) struct Beside {
     ever: Latency,
     /// The slowest of those at any moment, what was looked at for the first time included.
     ever_max_us: u64,
+    /// Which that was.
+    slowest: String,
 }
 
 /// What was measured.
@@ -105,6 +107,7 @@ fn beside(
     };
     let mut asked = [Vec::new(), Vec::new(), Vec::new()];
     let mut bytes = [0; 3];
+    let mut slowest = (Duration::ZERO, String::new());
     for _ in 0..reads {
         let path = requests.path_now(read);
         let lately = last.offset - last.offset / 100;
@@ -113,21 +116,26 @@ fn beside(
                 None => ask(&path)?,
                 Some(from) => {
                     let offset = random.random_range(from..=last.offset);
-                    ask(&as_of(&path, Position { log: last.log, offset }))?
+                    let path = as_of(&path, Position { log: last.log, offset });
+                    let answer = ask(&path)?;
+                    if from == 0 && answer.0 > slowest.0 {
+                        slowest = (answer.0, path);
+                    }
+                    answer
                 }
             };
             asked[at].push(time);
             bytes[at] += length;
         }
     }
-    let ever_max = asked[2].iter().max().copied().unwrap_or_default();
     let mut latencies = asked
         .into_iter()
         .zip(bytes)
         .map(|(times, bytes)| Latency::of(read.name(), times, bytes / u64::from(reads.max(1))));
     let mut next = || latencies.next().context("a time is missing");
     let (now, lately, ever) = (next()?, next()?, next()?);
-    Ok(Beside { now, lately, ever, ever_max_us: u64::try_from(ever_max.as_micros())? })
+    let (ever_max, slowest) = slowest;
+    Ok(Beside { now, lately, ever, ever_max_us: u64::try_from(ever_max.as_micros())?, slowest })
 }
 
 /// A request as of a moment.
@@ -151,7 +159,7 @@ impl AsOf {
             "as of a moment", "each", "now p50, p99", "last 1 %", "times", "any moment", "at most"
         )?;
         let ms = |us: u64| us as f64 / 1e3;
-        for Beside { now, lately, ever, ever_max_us } in &self.reads {
+        for Beside { now, lately, ever, ever_max_us, slowest } in &self.reads {
             let pair = |of: &Latency| format!("{:.2} {:.2}", ms(of.p50_us), ms(of.p99_us));
             let times = |of: fn(&Latency) -> u64| of(lately) as f64 / of(now).max(1) as f64;
             let times = format!("{:.1} {:.1}", times(|of| of.p50_us), times(|of| of.p99_us));
@@ -166,6 +174,7 @@ impl AsOf {
                 pair(ever),
                 ms(*ever_max_us)
             )?;
+            writeln!(out, "    the slowest: {slowest}")?;
         }
         Ok(())
     }

@@ -77,6 +77,32 @@ fn a_data_folder_of_a_newer_version() {
 }
 
 #[test]
+fn views_of_an_earlier_version_are_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = filled(folder.path());
+    let digest = ["digest", "--data", &data];
+    let before = program().json(&digest);
+    support::storage::make_views_older(Path::new(&data));
+    ends(
+        &run(&digest),
+        3,
+        &[&data, "an earlier version of Annals", "`annals serve` makes them anew"],
+    );
+    assert_eq!(program().serve(Path::new(&data), &[]).stop().0, Some(0));
+    let position = |digest: &serde_json::Value| digest["position"].as_str().map(str::to_owned);
+    let mut after = program().json(&digest);
+    assert_ne!(position(&after), None);
+    // The node that made them anew may have signed since.
+    if position(&after) != position(&before) {
+        let until = position(&before).unwrap();
+        let again = folder.path().join("again");
+        let again = again.to_str().unwrap();
+        after = program().json(&["replay", "--from", &data, "--data", again, "--until", &until]);
+    }
+    assert_eq!((&after["digest"], &after["history"]), (&before["digest"], &before["history"]));
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("annals.yaml");

@@ -311,7 +311,7 @@ fn what_is_kept_in_memory_follows_what_changes() {
 }
 
 /// Lists are ordered in memory, however short they are.
-const EVERY_WAY: Lists = Lists { read_max: 0, steps_min: 1, stretch_bits: 1 };
+const EVERY_WAY: Lists = Lists { read_max: 0, steps_min: 1, stretch_bits: 1, aside_min: 1 };
 
 fn lists(seed: u64) -> Lists {
     if seed.is_multiple_of(2) { Lists::default() } else { EVERY_WAY }

@@ -43,6 +43,13 @@ pub fn make_views_newer(data: &Path) {
     });
 }
 
+/// Makes the views of a data folder look as if the first version had written them.
+pub fn make_views_older(data: &Path) {
+    change(&data.join("views"), |family, key, _| {
+        (family == "sundry" && key == [1]).then(|| 1_u32.to_be_bytes().to_vec())
+    });
+}
+
 /// Flips a bit of the first row of a column family that has any.
 pub fn flip_a_bit(data: &Path, family: &str) {
     change(&data.join("views"), |name, _, value| {

@@ -140,6 +140,21 @@ pub(crate) fn open_views(data: &Path, memory_bytes: usize) -> Result<Views> {
     )?)
 }
 
+/// Opens the views of a node that follows its log: those of an earlier version are made anew.
+fn open_or_remake_views(data: &Path, memory_bytes: usize) -> Result<Views> {
+    match open_views(data, memory_bytes) {
+        Err(error) if matches!(error.downcast_ref(), Some(views::Error::Older { .. })) => {
+            tracing::warn!(
+                "the views were written by an earlier version of Annals: they and the search \
+                 index are made anew from the log"
+            );
+            rebuild::ask(data)?;
+            open_views(data, memory_bytes)
+        }
+        opened => opened,
+    }
+}
+
 fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("the folder {} can't be made", folder.display()))
@@ -208,7 +223,7 @@ impl Node {
         if ingest::boot(&log, &system_clock(), &boot)? {
             tracing::info!(data = %settings.data.display(), "a new log is begun");
         }
-        let views = Arc::new(open_views(&settings.data, settings.memory_bytes)?);
+        let views = Arc::new(open_or_remake_views(&settings.data, settings.memory_bytes)?);
         let registry = Registry::new();
         let metrics = Metrics::new(&registry)?;
         let processor =

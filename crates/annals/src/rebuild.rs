@@ -20,7 +20,7 @@ fn asked_file(data: &Path) -> PathBuf {
 /// Asks that views and search index are made anew before they are used again.
 pub(crate) fn ask(data: &Path) -> Result<()> {
     let path = asked_file(data);
-    let words = "What is made of the log has to be made anew: something was erased from the log.\n";
+    let words = "What is made of the log has to be made anew before it is used again.\n";
     let written = std::fs::File::create(&path).and_then(|mut file| {
         std::io::Write::write_all(&mut file, words.as_bytes())?;
         file.sync_all()

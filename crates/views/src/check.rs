@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::applied::Applied;
-use crate::index::{SetKey, cold_form, read_hot_log_row, read_hot_row, read_life_row};
+use crate::index::{
+    SetKey, cold_form, is_sound_set, read_hot_log_row, read_hot_row, read_life_row,
+};
 use crate::keys::{
     KeyReader, Table, read_edge_key, read_location_log_key, read_refusal_key, read_wanted_key,
     read_wanted_log_key,
@@ -84,6 +86,8 @@ fn fold_key(table: Table, bytes: &[u8]) -> Option<Key> {
         | Table::HotLog
         | Table::TermLog
         | Table::LifeLog
+        | Table::SetLog
+        | Table::SetThen
         | Table::Changes
         | Table::LocationLog
         | Table::WantedLog
@@ -165,6 +169,7 @@ fn own_row(table: Table, bytes: &[u8], row: &[u8]) -> Option<()> {
             key.newest()?;
             key.entity().map(|_| ())
         }
+        Table::SetLog | Table::SetThen => is_sound_set(table, bytes, row).then_some(()),
         Table::LifeLog => {
             key.newest()?;
             key.u32()?;

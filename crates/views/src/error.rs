@@ -24,6 +24,16 @@ pub enum Error {
         /// The latest format that this program knows.
         known: u32,
     },
+    /// The folder was written by an earlier version of Annals, which kept less.
+    #[error(
+        "the views in {} were written by an earlier version of Annals: `annals serve` makes them \
+         anew from the log",
+        .path.display()
+    )]
+    Older {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is no room left on the disk.
     #[error("the disk that holds {} is full", .path.display())]
     DiskFull {

@@ -116,6 +116,10 @@ tables! {
     TermLog = 84 in Index;
     /// !offset ‖ !step → births, deaths and restorations of a batch
     LifeLog = 85 in Index;
+    /// set ‖ !offset ‖ entity → added or removed, where the entity was there before
+    SetLog = 86 in Index;
+    /// set ‖ offset → the set as it stood after a record
+    SetThen = 87 in Index;
 
     /// offset ‖ step → what a batch changed, for those who follow
     Changes = 88 in History;

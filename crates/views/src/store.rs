@@ -13,8 +13,9 @@ use self_cell::self_cell;
 use crate::Error;
 use crate::keys::{Family, KeyBytes, Table};
 
-/// The format that this program writes, and the latest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+/// The format that this program writes, and the only one that it reads: views of an earlier one are
+/// made anew from the log. 2: changes are logged by set, too, and sets are put aside.
+pub(crate) const FORMAT: u32 = 2;
 
 /// The least memory that the database is given, in bytes.
 const MEMORY_BYTES_MIN: usize = 64 * 1024 * 1024;
@@ -74,6 +75,9 @@ impl Store {
                 let found = stored[..].try_into().map_or(u32::MAX, u32::from_be_bytes);
                 if found > FORMAT {
                     return Err(Error::Newer { path: self.path.clone(), found, known: FORMAT });
+                }
+                if found < FORMAT {
+                    return Err(Error::Older { path: self.path.clone() });
                 }
                 Ok(())
             }
@@ -208,6 +212,11 @@ impl OwnedSnapshot {
         self.range(table, &prefix.0, &prefix.end())
     }
 
+    /// The same, the last one first.
+    pub(crate) fn prefix_back(&self, table: Table, prefix: &KeyBytes) -> Range<'_> {
+        self.range_back(table, &prefix.0, &prefix.end())
+    }
+
     fn error(&self, source: rocksdb::Error) -> Error {
         storage_error("be read", self.borrow_owner().path(), source)
     }
@@ -236,6 +245,23 @@ impl Range<'_> {
     pub(crate) fn advance(&mut self) {
         if self.rows.valid() {
             if self.back { self.rows.prev() } else { self.rows.next() }
+        }
+    }
+
+    /// Passes over all rows whose keys begin so, at one of which it stands.
+    pub(crate) fn pass(&mut self, prefix: &KeyBytes) {
+        /// So many one by one, which is faster where there are few.
+        const SINGLY: usize = 4;
+        for _ in 0..SINGLY {
+            self.advance();
+            if !self.rows.key().is_some_and(|key| key.starts_with(&prefix.0)) {
+                return;
+            }
+        }
+        if self.back {
+            self.rows.seek_for_prev(&prefix.0);
+        } else {
+            self.rows.seek(prefix.end());
         }
     }
 

@@ -40,11 +40,13 @@ pub struct Lists {
     pub steps_min: u64,
     /// What changed is put together for so many records at a time, as a power of two: from 1 to 16.
     pub stretch_bits: u32,
+    /// A set is put aside, for reads as of earlier moments, when it changed so often at the least.
+    pub aside_min: u64,
 }
 
 impl Default for Lists {
     fn default() -> Self {
-        Self { read_max: 512, steps_min: 512, stretch_bits: 12 }
+        Self { read_max: 512, steps_min: 512, stretch_bits: 12, aside_min: 256 }
     }
 }
 
@@ -105,7 +107,7 @@ impl Views {
         let store = Store::open(path, options.memory_bytes)?;
         let applied = store.get(Table::Applied, &KeyBytes::new(Table::Applied))?;
         let applied = applied.map(|row| Applied::read(&row)).transpose()?;
-        let index = index::open(&store)?;
+        let index = index::open(&store, options.lists.aside_min)?;
         let (rows, changes) = (Rows::default(), Vec::new());
         let tree = tree::open(&store.snapshot())?;
         let writer = Writer { index, applied: applied.clone(), tree, rows, changes };

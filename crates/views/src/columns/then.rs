@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fold::EntityId;
 
 use super::{CHANGES_MAX, Column, TOGETHER};
-use crate::index::{Form, IdSet, Lookup, Of, PathId};
+use crate::index::{Form, IdSet, Lookup, PathId};
 use crate::query::Like;
 use crate::{Error, Reader};
 
@@ -63,7 +63,7 @@ impl Reader {
         path: PathId,
         name: &str,
     ) -> Result<Option<ColumnThen>, Error> {
-        let Some(since) = lookup.since(Of::Terms(path))? else {
+        let Some(since) = lookup.since(path)? else {
             return Ok(Some(ColumnThen::of_now(now)));
         };
         let mut changes: Vec<Change> = Vec::new();

@@ -25,6 +25,19 @@ pub(crate) struct HotChange {
 struct Pending {
     set: SetKey,
     members: Vec<(EntityId, bool)>,
+    /// How many changes were logged since the set was put aside; not known after a start.
+    logged: Option<u64>,
+    /// How many the batch logs.
+    logged_now: u64,
+}
+
+/// What a batch logs of a set.
+pub(super) struct Logged {
+    pub(super) slot: Slot,
+    pub(super) set: SetKey,
+    /// How many changes were logged before it, since the set was put aside, if that is known.
+    pub(super) before: Option<u64>,
+    pub(super) now: u64,
 }
 
 /// Where a hot set's pending changes stand.
@@ -61,7 +74,9 @@ impl HotSets {
         }
         let set = SetKey(set.into());
         let slot = Slot(self.pending.len());
-        self.pending.push(Pending { set: set.clone(), members: Vec::new() });
+        let pending =
+            Pending { set: set.clone(), members: Vec::new(), logged: None, logged_now: 0 };
+        self.pending.push(pending);
         self.slots.insert(set, slot);
         slot
     }
@@ -75,12 +90,33 @@ impl HotSets {
         members.push((id, there));
     }
 
+    /// Counts a change that is logged for those who ask about a moment.
+    pub(super) fn logged(&mut self, slot: Slot) {
+        self.pending[slot.0].logged_now += 1;
+    }
+
+    /// The sets of which the batch logs changes.
+    pub(super) fn take_logged(&mut self) -> Vec<Logged> {
+        let Self { touched, pending, .. } = self;
+        let logged = touched.iter().filter_map(|slot| {
+            let Pending { set, logged, logged_now, .. } = &mut pending[slot.0];
+            let now = std::mem::take(logged_now);
+            (now > 0).then(|| Logged { slot: *slot, set: set.clone(), before: *logged, now })
+        });
+        logged.collect()
+    }
+
+    /// Says how many changes of a set were logged since it was put aside.
+    pub(super) fn count_logged(&mut self, slot: Slot, logged: u64) {
+        self.pending[slot.0].logged = Some(logged);
+    }
+
     /// Ends a batch: what it changes, as it is logged.
     pub(super) fn changes(&mut self) -> Vec<HotChange> {
         let Self { touched, pending, .. } = self;
         touched.sort_unstable_by(|a, b| pending[a.0].set.cmp(&pending[b.0].set));
         let change = |slot: &Slot| {
-            let Pending { set, members } = &mut pending[slot.0];
+            let Pending { set, members, .. } = &mut pending[slot.0];
             // Most often they are in order already, which costs one look.
             members.sort_by_key(|(id, _)| *id);
             members.dedup_by(|later, kept| {
@@ -98,7 +134,7 @@ impl HotSets {
     /// Lets readers see what is pending.
     pub(super) fn publish(&mut self) {
         for slot in std::mem::take(&mut self.touched) {
-            let Pending { set, members } = &mut self.pending[slot.0];
+            let Pending { set, members, .. } = &mut self.pending[slot.0];
             apply(&mut self.sets, &mut self.dirty, set, members.drain(..));
         }
     }

@@ -115,6 +115,25 @@ impl IdSet {
         Self { chunks: Arc::new(chunks.collect()) }
     }
 
+    /// Its chunks, in their order.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = (u16, &RoaringBitmap)> {
+        self.chunks.iter().map(|(chunk, bitmap)| (*chunk, &**bitmap))
+    }
+
+    /// How many bytes it takes when it is written.
+    pub(super) fn serialized_size(&self) -> usize {
+        self.chunks.iter().map(|(_, bitmap)| bitmap.serialized_size()).sum()
+    }
+
+    /// Adds a chunk behind all others; `None` where it does not belong there, or is none.
+    pub(super) fn add_chunk(&mut self, bitmap: RoaringBitmap) -> Option<()> {
+        let (first, last) = (EntityId(bitmap.min()?), EntityId(bitmap.max()?));
+        let chunk = chunk_of(first);
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let follows = chunks.last().is_none_or(|(before, _)| *before < chunk);
+        (follows && chunk_of(last) == chunk).then(|| chunks.push((chunk, Arc::new(bitmap))))
+    }
+
     pub(crate) fn bitmap(&self, chunk: u16) -> Option<&RoaringBitmap> {
         let at = self.chunks.binary_search_by_key(&chunk, |(chunk, _)| *chunk).ok()?;
         Some(&self.chunks[at].1)

@@ -1,21 +1,15 @@
 //! Reading the index, as it is or as it was.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ops::Range;
-use std::rc::Rc;
-use std::sync::Arc;
-
 use event::Offset;
 use fold::{EntityId, RelationId};
 
 use super::idset::IdSet;
-use super::past::{Of, Past, Since};
+use super::past::{Past, Since};
 use super::set_key::{Form, PathId, SetKey, form_len};
-use super::stretch::Stretch;
+use super::then::{Then, logged_form};
 use super::{Hot, SharedPaths};
 use crate::Error;
-use crate::keys::{KeyBytes, KeyReader, Table};
+use crate::keys::{KeyBytes, Table};
 use crate::reader::Published;
 use crate::store::{self, OwnedSnapshot};
 
@@ -29,7 +23,6 @@ pub(crate) struct Lookup<'a> {
     last: Offset,
     /// The last record of the moment that is asked about; absent for the snapshot's own.
     at: Option<Offset>,
-    since: RefCell<HashMap<Of, Rc<Since>>>,
 }
 
 /// A value of a path, with those that have it.
@@ -48,7 +41,6 @@ impl<'a> Lookup<'a> {
             past: &published.past,
             last: published.offset,
             at,
-            since: RefCell::default(),
         }
     }
 
@@ -58,25 +50,32 @@ impl<'a> Lookup<'a> {
 
     /// Those that exist.
     pub(crate) fn alive(&self) -> Result<IdSet, Error> {
-        let mut alive = self.hot.get(&SetKey::alive()).cloned().unwrap_or_default();
-        if let Some(since) = self.since(Of::Life)? {
-            since.undo(&[], &mut alive);
-        }
-        Ok(alive)
+        let alive = SetKey::alive();
+        self.as_of(&alive, || Ok(self.hot.get(&alive).cloned().unwrap_or_default()))
     }
 
     /// The members of a set of terms.
     pub(crate) fn members(&self, set: &SetKey) -> Result<IdSet, Error> {
-        let mut members = match self.hot.get(set) {
-            Some(members) => members.clone(),
-            None => self.cold(Table::Cold, &KeyBytes::new(Table::Cold).raw(&set.0))?,
-        };
-        if let Some(super::SetName::Term(path, form)) = set.read()
-            && let Some(since) = self.since(Of::Terms(path))?
-        {
-            since.undo(form, &mut members);
+        self.as_of(set, || match self.hot.get(set) {
+            Some(members) => Ok(members.clone()),
+            None => self.cold(Table::Cold, &KeyBytes::new(Table::Cold).raw(&set.0)),
+        })
+    }
+
+    /// The moment that is asked about, where that is not the snapshot's.
+    fn then(&self) -> Option<Then<'a>> {
+        self.at.map(|at| Then { snapshot: self.snapshot, at, last: self.last })
+    }
+
+    fn as_of(
+        &self,
+        set: &SetKey,
+        now: impl FnOnce() -> Result<IdSet, Error>,
+    ) -> Result<IdSet, Error> {
+        match self.then() {
+            Some(then) => then.members(&set.0, now),
+            None => now(),
         }
-        Ok(members)
     }
 
     /// Those whose path has a value, in whatever case and form it is written.
@@ -130,35 +129,14 @@ impl<'a> Lookup<'a> {
 
     /// Those whose documents relate so to a target, whether or not they exist.
     pub(crate) fn related(&self, relation: RelationId, target: EntityId) -> Result<IdSet, Error> {
-        let mut members = match self.hot.get(&SetKey::relation(relation, target)) {
-            Some(members) => members.clone(),
+        let set = SetKey::relation(relation, target);
+        self.as_of(&set, || match self.hot.get(&set) {
+            Some(members) => Ok(members.clone()),
             None => {
                 let prefix = KeyBytes::new(Table::Edge).entity(target).relation(relation);
-                self.cold(Table::Edge, &prefix)?
+                self.cold(Table::Edge, &prefix)
             }
-        };
-        let Some(at) = self.at else {
-            return Ok(members);
-        };
-        let prefix = KeyBytes::new(Table::EdgeLog).entity(target).relation(relation);
-        let damaged = || Error::Damaged { table: "EdgeLog" };
-        self.snapshot.prefix(Table::EdgeLog, &prefix).each(|key, row| {
-            let mut rest = KeyReader::new(Table::EdgeLog, key).ok_or_else(damaged)?;
-            let parts = (rest.entity(), rest.relation(), rest.newest(), rest.entity());
-            let (.., Some(offset), Some(holder)) = parts else {
-                return Err(damaged());
-            };
-            if offset <= at {
-                return Ok(false);
-            }
-            if row.first() == Some(&1) {
-                members.remove(holder);
-            } else {
-                members.insert(holder);
-            }
-            Ok(true)
-        })?;
-        Ok(members)
+        })
     }
 
     /// Entities that something was ever related to so.
@@ -187,26 +165,23 @@ impl<'a> Lookup<'a> {
             (Some(from), false) => (SetKey::value(path, from), end),
             (Some(from), true) => (all.clone(), KeyBytes(SetKey::value(path, from)).end()),
         };
-        let cold_low = KeyBytes::new(Table::Cold).raw(&low).0;
-        let cold_high = KeyBytes::new(Table::Cold).raw(&high).0;
-        let cold = if back {
-            self.snapshot.range_back(Table::Cold, &cold_low, &cold_high)
-        } else {
-            self.snapshot.range(Table::Cold, &cold_low, &cold_high)
+        let rows = |table| {
+            let low = KeyBytes::new(table).raw(&low).0;
+            let high = KeyBytes::new(table).raw(&high).0;
+            if back {
+                self.snapshot.range_back(table, &low, &high)
+            } else {
+                self.snapshot.range(table, &low, &high)
+            }
         };
-        let bounds = SetKey(low.clone().into())..SetKey(high.clone().into());
+        let cold = rows(Table::Cold);
+        let logged = self.then().map(|then| (rows(Table::SetLog), then));
+        let bounds = SetKey(low.as_slice().into())..SetKey(high.as_slice().into());
         let hot = self.hot.range(bounds);
         let hot: Box<dyn Iterator<Item = (&SetKey, &IdSet)>> =
             if back { Box::new(hot.rev()) } else { Box::new(hot) };
-        let skip = all.len() - 1;
-        let since = self.since(Of::Terms(path))?;
-        let (low, high) = (&low[skip..], &high[skip.min(high.len())..]);
-        let cursors = since.iter().flat_map(|since| &since.stretches).map(|stretch| {
-            let end = if high.is_empty() { stretch.len() } else { stretch.from(high) };
-            Cursor { stretch: Arc::clone(stretch), places: stretch.from(low)..end }
-        });
-        let cursors = cursors.filter(|cursor| !cursor.places.is_empty()).collect();
-        Ok(Values { hot: hot.peekable(), cold, cursors, since, skip, back })
+        let path = all[..all.len() - 1].to_vec();
+        Ok(Values { hot: hot.peekable(), cold, logged, path, back })
     }
 
     fn cold(&self, table: Table, prefix: &KeyBytes) -> Result<IdSet, Error> {
@@ -223,39 +198,11 @@ impl<'a> Lookup<'a> {
         Ok(members)
     }
 
-    /// What changed in sets since the moment that is asked about, where that is not the snapshot's.
-    pub(crate) fn since(&self, of: Of) -> Result<Option<Rc<Since>>, Error> {
+    /// What changed in the sets of a path since the moment that is asked about, where that is not
+    /// the snapshot's.
+    pub(crate) fn since(&self, path: PathId) -> Result<Option<Since>, Error> {
         let Some(at) = self.at else { return Ok(None) };
-        if let Some(known) = self.since.borrow().get(&of) {
-            return Ok(Some(Rc::clone(known)));
-        }
-        let since = Rc::new(self.past.since(self.snapshot, of, at, self.last)?);
-        self.since.borrow_mut().insert(of, Rc::clone(&since));
-        Ok(Some(since))
-    }
-}
-
-/// Where the walk along the forms of a stretch stands.
-struct Cursor {
-    stretch: Arc<Stretch>,
-    places: Range<usize>,
-}
-
-impl Cursor {
-    fn place(&self, back: bool) -> Option<usize> {
-        let place = if back { self.places.end.checked_sub(1)? } else { self.places.start };
-        self.places.contains(&place).then_some(place)
-    }
-
-    /// Goes on, if it stands at a form; gives its place.
-    fn take(&mut self, form: &[u8], back: bool) -> Option<usize> {
-        let place = self.place(back).filter(|place| self.stretch.form(*place) == form)?;
-        if back {
-            self.places.end -= 1;
-        } else {
-            self.places.start += 1;
-        }
-        Some(place)
+        self.past.since(self.snapshot, path, at, self.last).map(Some)
     }
 }
 
@@ -264,11 +211,10 @@ impl Cursor {
 pub(crate) struct Values<'a> {
     hot: std::iter::Peekable<Box<dyn Iterator<Item = (&'a SetKey, &'a IdSet)> + 'a>>,
     cold: store::Range<'a>,
-    /// One for each stretch, the newest first.
-    cursors: Vec<Cursor>,
-    since: Option<Rc<Since>>,
-    /// How many bytes of a set's name stand before the form.
-    skip: usize,
+    /// What was ever logged of the path's values, where a moment is asked about.
+    logged: Option<(store::Range<'a>, Then<'a>)>,
+    /// What the sets' names begin with, before the form.
+    path: Vec<u8>,
     back: bool,
 }
 
@@ -277,17 +223,12 @@ impl Values<'_> {
     pub(crate) fn next_value(&mut self) -> Result<Option<Value>, Error> {
         while let Some(form) = self.next_form()? {
             let mut members = IdSet::default();
-            if let Some((_, set)) = self.hot.next_if(|(key, _)| key.0[self.skip..] == *form) {
+            let skip = self.path.len();
+            if let Some((_, set)) = self.hot.next_if(|(key, _)| key.0[skip..] == *form) {
                 members = set.clone();
             }
             self.cold_members(&form, &mut members)?;
-            if let Some(since) = &self.since {
-                for cursor in &mut self.cursors {
-                    if let Some(place) = cursor.take(&form, self.back) {
-                        cursor.stretch.undo(place, since.at, since.last, &mut members);
-                    }
-                }
-            }
+            members = self.as_of(&form, members)?;
             if members.is_empty() {
                 continue;
             }
@@ -295,6 +236,21 @@ impl Values<'_> {
             return Ok(Some(Value { form, members }));
         }
         Ok(None)
+    }
+
+    /// The members of a form as they were.
+    fn as_of(&mut self, form: &[u8], members: IdSet) -> Result<IdSet, Error> {
+        let Some((rows, then)) = &mut self.logged else { return Ok(members) };
+        let is_logged = match rows.peek()? {
+            Some((key, _)) => logged_form(key, self.path.len())? == form,
+            None => false,
+        };
+        if !is_logged {
+            return Ok(members);
+        }
+        let name = [&self.path, form].concat();
+        rows.pass(&KeyBytes::new(Table::SetLog).raw(&name));
+        then.members(&name, || Ok(members))
     }
 
     fn next_form(&mut self) -> Result<Option<Box<[u8]>>, Error> {
@@ -306,22 +262,22 @@ impl Values<'_> {
             }
         };
         if let Some((key, _)) = self.hot.peek() {
-            consider(&key.0[self.skip..]);
+            consider(&key.0[self.path.len()..]);
         }
         if let Some((key, _)) = self.cold.peek()? {
-            consider(cold_form(key, self.skip)?);
+            consider(cold_form(key, self.path.len())?);
         }
-        for cursor in &self.cursors {
-            if let Some(place) = cursor.place(self.back) {
-                consider(cursor.stretch.form(place));
-            }
+        if let Some((rows, _)) = &self.logged
+            && let Some((key, _)) = rows.peek()?
+        {
+            consider(logged_form(key, self.path.len())?);
         }
         Ok(best)
     }
 
     fn cold_members(&mut self, form: &[u8], members: &mut IdSet) -> Result<(), Error> {
         while let Some((key, _)) = self.cold.peek()? {
-            if cold_form(key, self.skip)? != form {
+            if cold_form(key, self.path.len())? != form {
                 break;
             }
             if let Some(id) = last_id(key) {

@@ -11,10 +11,13 @@
 //!
 //! A set holds every entity whose *last known* document has the term, withdrawn ones included;
 //! the set of those that exist is taken into account when it is asked. So neither births nor
-//! withdrawals are logged term by term, and the set as of a moment is the current one with the
-//! logged changes since undone ([`past`]), and those that existed then ([`lookup`]).
+//! withdrawals are logged term by term. The set as of a moment is one that was put aside later, with
+//! what was logged in between undone ([`then`]), and of it those that existed then ([`lookup`]).
+//! What changed in all sets of a path since a moment is told by stretches of the log ([`past`]).
 
+mod aside;
 mod hot;
+mod hot_log;
 mod idset;
 mod lookup;
 mod names;
@@ -22,6 +25,7 @@ mod past;
 mod rebuild;
 mod set_key;
 mod stretch;
+mod then;
 mod writer;
 
 use std::collections::HashMap;
@@ -29,13 +33,15 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+pub(crate) use hot_log::{read_hot_log_row, read_hot_row};
 pub(crate) use idset::IdSet;
 pub(crate) use lookup::Lookup;
 pub(crate) use lookup::{cold_form, read_life_row};
-pub(crate) use past::{Of, Past};
+pub(crate) use past::Past;
 pub(crate) use rebuild::compare;
-pub(crate) use set_key::{Form, PathId, SetKey, SetName};
-pub(crate) use writer::{IndexWriter, RELATION_PREFIX, read_hot_log_row, read_hot_row};
+pub(crate) use set_key::{Form, PathId, SetKey};
+pub(crate) use then::is_sound as is_sound_set;
+pub(crate) use writer::{IndexWriter, RELATION_PREFIX};
 
 use crate::Error;
 use crate::keys::{KeyBytes, KeyReader, Table};
@@ -104,8 +110,8 @@ impl Paths {
 }
 
 /// Opens the index: its paths and its hot sets.
-pub(crate) fn open(store: &Store) -> Result<IndexWriter, Error> {
+pub(crate) fn open(store: &Store, aside_min: u64) -> Result<IndexWriter, Error> {
     let snapshot = store.snapshot();
     let paths = Paths::load(&snapshot)?;
-    IndexWriter::load(&snapshot, Arc::new(RwLock::new(paths)))
+    IndexWriter::load(&snapshot, Arc::new(RwLock::new(paths)), aside_min)
 }

@@ -1,5 +1,5 @@
-//! What changed in the sets of a path, by stretches of the log: what takes a set back to an earlier
-//! moment.
+//! What changed in the sets of a path, by stretches of the log: what takes all values of a path back
+//! to an earlier moment.
 //!
 //! A stretch of level 0 holds every change of 4,096 records, one of each level above the first
 //! change to each member in sixteen of the level below, which is all that it takes to go back
@@ -18,8 +18,6 @@ use event::Offset;
 use fold::EntityId;
 use parking_lot::Mutex;
 
-use super::idset::IdSet;
-use super::lookup::read_life_row;
 use super::set_key::PathId;
 use super::stretch::{Collector, Stretch};
 use crate::Error;
@@ -36,18 +34,9 @@ const LEVEL_MAX: u32 = 3;
 /// that would take too much memory at once.
 const LEVEL_READ_MAX: u32 = 2;
 
-/// What is kept of changes: of which sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Of {
-    /// Those of a path, by the forms of its values.
-    Terms(PathId),
-    /// That of the entities that exist, by an empty form.
-    Life,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Place {
-    of: Of,
+    path: PathId,
     level: u32,
     number: u64,
 }
@@ -95,7 +84,7 @@ impl Past {
     pub(super) fn since(
         &self,
         snapshot: &OwnedSnapshot,
-        of: Of,
+        path: PathId,
         at: Offset,
         last: Offset,
     ) -> Result<Since, Error> {
@@ -108,7 +97,7 @@ impl Past {
             }
             loop {
                 let number = next >> self.span_bits(level);
-                if let Some(stretch) = self.get(snapshot, Place { of, level, number }, last)? {
+                if let Some(stretch) = self.get(snapshot, Place { path, level, number }, last)? {
                     stretches.push(stretch);
                     next = (number + 1) << self.span_bits(level);
                     break;
@@ -165,7 +154,8 @@ impl Past {
         until: Offset,
     ) -> Result<Option<Arc<Stretch>>, Error> {
         let base = place.number << self.span_bits(place.level);
-        let whole = |from| Part { of: place.of, base, from, until, first_only: place.level > 0 };
+        let whole =
+            |from| Part { path: place.path, base, from, until, first_only: place.level > 0 };
         let stretch = match self.known(place) {
             Some(Some(known)) if known.until >= until => return Ok(Some(known)),
             Some(None) => return Ok(None),
@@ -192,7 +182,7 @@ impl Past {
         let mut parts = Vec::new();
         let mut bytes = 0;
         for number in first..first + (1 << FANOUT_BITS) {
-            let below = Place { of: place.of, level, number };
+            let below = Place { path: place.path, level, number };
             let until = ((number + 1) << self.span_bits(level)) - 1;
             let part = match self.known(below) {
                 Some(Some(known)) if known.until >= until => Some(known),
@@ -255,7 +245,7 @@ fn bytes_of(stretch: Option<&Arc<Stretch>>) -> usize {
 /// A stretch, or what is missing of it: what it is of, its first record, the records that are to be
 /// read, and whether the first change to each member is enough.
 struct Part {
-    of: Of,
+    path: PathId,
     base: Offset,
     from: Offset,
     until: Offset,
@@ -270,10 +260,7 @@ fn read(snapshot: &OwnedSnapshot, part: &Part, bytes_max: usize) -> Result<Optio
         collector.add(form, id, offset - base, there);
         collector.bytes() <= bytes_max
     };
-    match part.of {
-        Of::Terms(path) => read_terms(snapshot, path, (from, until), &mut add)?,
-        Of::Life => read_life(snapshot, (from, until), &mut add)?,
-    }
+    read_terms(snapshot, part.path, (from, until), &mut add)?;
     let fits = collector.bytes() <= bytes_max;
     Ok(fits.then(|| collector.finish(base, until, part.first_only)))
 }
@@ -297,41 +284,7 @@ fn read_terms(
     })
 }
 
-fn read_life(
-    snapshot: &OwnedSnapshot,
-    (from, until): (Offset, Offset),
-    visit: &mut Visit<'_>,
-) -> Result<(), Error> {
-    let damaged = || Error::Damaged { table: "LifeLog" };
-    // Rows stand at the last record of their batch, which may be behind the stretch.
-    let first = KeyBytes::new(Table::LifeLog);
-    let end = KeyBytes::new(Table::LifeLog).newest(from).end();
-    let mut rows = snapshot.range_back(Table::LifeLog, &first.0, &end);
-    while let Some((_, row)) = rows.peek()? {
-        let changes = read_life_row(row).ok_or_else(damaged)?;
-        if changes.first().is_some_and(|(offset, ..)| *offset > until) {
-            break;
-        }
-        for (offset, id, there) in changes {
-            if (from..=until).contains(&offset) && !visit(offset, id, &[], !there) {
-                return Ok(());
-            }
-        }
-        rows.advance();
-    }
-    Ok(())
-}
-
 impl Since {
-    /// Takes a set back to the moment.
-    pub(crate) fn undo(&self, form: &[u8], members: &mut IdSet) {
-        for stretch in &self.stretches {
-            if let Some(form) = stretch.find(form) {
-                stretch.undo(form, self.at, self.last, members);
-            }
-        }
-    }
-
     /// Tells each form with the entities that changed in its set, and whether they were there
     /// before; the oldest word on each first.
     pub(crate) fn each(&self, mut visit: impl FnMut(&[u8], &[(EntityId, bool)])) {
@@ -347,6 +300,8 @@ impl Since {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -367,43 +322,32 @@ mod tests {
             })
     }
 
-    /// A path's changes, and births and deaths of the same entities, as the writer logs them.
+    /// A path's changes, as the writer logs them.
     fn stored(store: &Store, changes: &[Change]) {
         let mut rows = Rows::default();
         for (offset, id, form, there) in changes {
             let key = KeyBytes::new(Table::TermLog).u32(PATH.0).newest(*offset);
             rows.put(Table::TermLog, key.u32(*id).u8(*form), [u8::from(*there)]);
         }
-        for batch in changes.chunks(7) {
-            let Some((last, ..)) = batch.last() else { continue };
-            let life: Vec<(Offset, EntityId, bool)> =
-                batch.iter().map(|(at, id, _, there)| (*at, EntityId(*id), *there)).collect();
-            let key =
-                KeyBytes::new(Table::LifeLog).newest(*last).u32(u32::MAX - batch.len() as u32);
-            rows.put(Table::LifeLog, key, postcard::to_allocvec(&life).unwrap());
-        }
         store.write(rows.take_batch(store)).unwrap();
     }
 
-    /// Takes a set back change by change.
-    fn naive(changes: &[Change], at: Offset, last: Offset, form: Option<u8>) -> IdSet {
-        let mut members = IdSet::from_sorted(&[0, 3, 17, 39]);
-        for (offset, id, of, there) in changes.iter().rev() {
-            if (at + 1..=last).contains(offset) && form.is_none_or(|form| form == *of) {
-                match there {
-                    true => members.remove(EntityId(*id)),
-                    false => members.insert(EntityId(*id)),
-                };
+    /// What each form's members were before the first change to them, change by change.
+    fn naive(changes: &[Change], at: Offset, last: Offset) -> BTreeMap<(u8, u32), bool> {
+        let mut before = BTreeMap::new();
+        for (offset, id, form, there) in changes {
+            if (at + 1..=last).contains(offset) {
+                before.entry((*form, *id)).or_insert(!there);
             }
         }
-        members
+        before
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
-        fn going_back_by_stretches_is_going_back_change_by_change(
+        fn what_stretches_tell_is_what_was_before_each_change(
             changes in changes(),
             asked in prop::collection::vec((0..RECORDS, 0..RECORDS), 1..20),
             bytes_max in prop_oneof![Just(0_usize), 500_usize..20_000, Just(1 << 24)],
@@ -415,16 +359,14 @@ mod tests {
             let past = Past::new(bytes_max, 1);
             for (a, b) in asked {
                 let (at, last) = (a.min(b), a.max(b));
-                let since = past.since(&snapshot, Of::Terms(PATH), at, last).unwrap();
-                for form in 0..4 {
-                    let mut members = IdSet::from_sorted(&[0, 3, 17, 39]);
-                    since.undo(&[form], &mut members);
-                    prop_assert_eq!(&members, &naive(&changes, at, last, Some(form)));
-                }
-                let since = past.since(&snapshot, Of::Life, at, last).unwrap();
-                let mut members = IdSet::from_sorted(&[0, 3, 17, 39]);
-                since.undo(&[], &mut members);
-                prop_assert_eq!(&members, &naive(&changes, at, last, None));
+                let since = past.since(&snapshot, PATH, at, last).unwrap();
+                let mut before = BTreeMap::new();
+                since.each(|form, members| {
+                    for (id, was_there) in members {
+                        before.entry((form[0], id.0)).or_insert(*was_there);
+                    }
+                });
+                prop_assert_eq!(before, naive(&changes, at, last));
                 prop_assert!(past.bytes() <= bytes_max);
             }
         }

@@ -6,11 +6,6 @@ use std::ops::Range;
 use event::Offset;
 use fold::EntityId;
 
-use super::idset::IdSet;
-
-/// Up to so many members are changed one by one.
-const SINGLY_MAX: usize = 8;
-
 /// Changes by form (the part of a set's name behind its path), then by entity, then by offset.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
@@ -48,21 +43,6 @@ impl Stretch {
         start as usize..self.ends[form].1 as usize
     }
 
-    pub(super) fn find(&self, form: &[u8]) -> Option<usize> {
-        let at = self.from(form);
-        (at < self.len() && self.form(at) == form).then_some(at)
-    }
-
-    /// The first form that is not before one.
-    pub(super) fn from(&self, form: &[u8]) -> usize {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.form(middle) < form { low = middle + 1 } else { high = middle }
-        }
-        low
-    }
-
     fn was_there(&self, place: usize) -> bool {
         self.there[place / 64] >> (place % 64) & 1 == 1
     }
@@ -85,30 +65,6 @@ impl Stretch {
             let is_first = before.replace(id) != Some(id);
             is_first.then(|| (EntityId(id), self.was_there(place)))
         })
-    }
-
-    /// Takes a set back.
-    pub(super) fn undo(&self, form: usize, after: Offset, last: Offset, members: &mut IdSet) {
-        if self.places(form).len() <= SINGLY_MAX {
-            for (id, was_there) in self.changes(form, after, last) {
-                if was_there {
-                    members.insert(id);
-                } else {
-                    members.remove(id);
-                }
-            }
-            return;
-        }
-        let (mut there, mut gone) = (Vec::new(), Vec::new());
-        for (id, was_there) in self.changes(form, after, last) {
-            if was_there { there.push(id.0) } else { gone.push(id.0) }
-        }
-        if !gone.is_empty() {
-            *members = members.minus(&IdSet::from_sorted(&gone));
-        }
-        if !there.is_empty() {
-            members.add_all(&IdSet::from_sorted(&there));
-        }
     }
 
     pub(super) const fn bytes(&self) -> usize {

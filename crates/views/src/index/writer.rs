@@ -1,18 +1,18 @@
 //! Changing the index: what a batch does to the sets.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use event::Offset;
 use fold::{Edge, EntityId, RelationId, Version};
-use roaring::RoaringBitmap;
 
-use super::hot::{HotChange, HotSets};
+use super::hot::HotSets;
+use super::hot_log::{HotLog, Place, read_hot_log_row, read_hot_row};
 use super::names::{AnyName, Name, Names};
 use super::set_key::{PathId, SetKey, SetName};
-use super::{Hot, IndexStats, SharedPaths};
+use super::{Hot, IndexStats, SharedPaths, aside};
 use crate::Error;
-use crate::keys::{KeyBytes, KeyReader, Table, edge_key, edge_log_key};
+use crate::keys::{KeyBytes, Table, edge_key, edge_log_key};
 use crate::pending::Rows;
 use crate::store::{OwnedSnapshot, Store};
 
@@ -25,12 +25,6 @@ const SIGHTINGS: usize = 1 << 22;
 
 /// Targets of relations that were written lately and need not be written again.
 const RECENT_TARGETS_MAX: usize = 1 << 16;
-
-/// When the log of the hot sets has so many bytes, its checkpoint begins.
-const LOG_BYTES_MAX: u64 = 64 << 20;
-
-/// How many bytes of checkpoint one batch writes.
-const CHECKPOINT_BYTES_A_BATCH: usize = 1 << 20;
 
 /// Paths that stand for "has a relation of this sort at all"; no path of a document begins so.
 pub(crate) const RELATION_PREFIX: &str = "\u{1}";
@@ -46,15 +40,13 @@ pub(crate) struct IndexWriter {
     relation_paths: HashMap<RelationId, PathId>,
     /// Names of the sets of two documents, for the sake of their memory.
     names: [Names; 2],
-    checkpoint: Option<Checkpoint>,
-    /// Rows of the log of hot sets, by offset, with their sizes, and the sum of those.
-    log: BTreeMap<Place, u64>,
-    log_bytes: u64,
+    log: HotLog,
     batch: Batch,
+    /// The last record of the batch before, if there was one since the start.
+    published: Option<Offset>,
+    /// After how many changes a set is put aside, at the least.
+    aside_min: u64,
 }
-
-/// Where a batch ends: its last record, and the step of that record if it is not done.
-pub(crate) type Place = (Offset, u32);
 
 /// What the batch has done so far.
 #[derive(Default)]
@@ -65,17 +57,17 @@ struct Batch {
     /// Paths that have no number yet but in this batch, in the order of their numbers.
     paths: Vec<String>,
     path_numbers: HashMap<String, PathId>,
-}
-
-/// Chunks that are still to be written before the log up to an offset can go.
-struct Checkpoint {
-    chunks: BTreeSet<(SetKey, u16)>,
-    up_to: Place,
+    /// Its last record.
+    last: Offset,
 }
 
 impl IndexWriter {
     /// Loads the hot sets: their chunks as of the last checkpoint, and what was logged since.
-    pub(crate) fn load(snapshot: &OwnedSnapshot, paths: SharedPaths) -> Result<Self, Error> {
+    pub(crate) fn load(
+        snapshot: &OwnedSnapshot,
+        paths: SharedPaths,
+        aside_min: u64,
+    ) -> Result<Self, Error> {
         let mut writer = Self {
             hot: HotSets::default(),
             paths,
@@ -83,10 +75,10 @@ impl IndexWriter {
             recent_targets: HashSet::new(),
             relation_paths: HashMap::new(),
             names: Default::default(),
-            checkpoint: None,
-            log: BTreeMap::new(),
-            log_bytes: 0,
+            log: HotLog::default(),
             batch: Batch::default(),
+            published: None,
+            aside_min,
         };
         let damaged = || Error::Damaged { table: "Hot" };
         snapshot.prefix(Table::Hot, &KeyBytes::new(Table::Hot)).each(|key, row| {
@@ -98,8 +90,7 @@ impl IndexWriter {
         snapshot.prefix(Table::HotLog, &KeyBytes::new(Table::HotLog)).each(|key, row| {
             let (place, changes) = read_hot_log_row(key, row).ok_or_else(damaged)?;
             changes.into_iter().for_each(|change| writer.hot.load_change(change));
-            writer.log.insert(place, row.len() as u64);
-            writer.log_bytes += row.len() as u64;
+            writer.log.add(place, row.len());
             Ok(true)
         })?;
         Ok(writer)
@@ -118,7 +109,7 @@ impl IndexWriter {
         IndexStats {
             hot_sets: self.hot.published().len() as u64,
             paths: self.paths.read().len() as u64,
-            log_bytes: self.log_bytes,
+            log_bytes: self.log.bytes(),
         }
     }
 
@@ -136,6 +127,7 @@ impl IndexWriter {
             self.batch.life.push((offset, id, listed));
             let alive = self.hot.make(&SetKey::alive().0);
             self.hot.change(alive, id, listed);
+            self.hot.logged(alive);
         }
         self.edges(rows, offset, id, before, after);
         let [mut old, mut new] = std::mem::take(&mut self.names);
@@ -150,11 +142,11 @@ impl IndexWriter {
                 old.sort();
                 new.sort();
                 for name in old.without(&new) {
-                    log_term(rows, offset, id, name.set(), false);
+                    self.log_term(rows, offset, name, id, false);
                     self.remove(rows, name, id);
                 }
                 for name in new.without(&old) {
-                    log_term(rows, offset, id, name.set(), true);
+                    self.log_term(rows, offset, name, id, true);
                     self.add(rows, name, id);
                 }
             }
@@ -205,7 +197,7 @@ impl IndexWriter {
             rows.delete(Table::Edge, edge_key(edge.target, edge.relation, id));
             let log = edge_log_key(edge.target, edge.relation, offset, id);
             rows.put(Table::EdgeLog, log, edge_log_row(false, edge.from));
-            self.relation(edge, id, false);
+            self.relation(edge, id, false, true);
         }
         for edge in new.iter().filter(|edge| !holds(old, edge)) {
             let key = edge_key(edge.target, edge.relation, id);
@@ -214,16 +206,21 @@ impl IndexWriter {
                 let log = edge_log_key(edge.target, edge.relation, offset, id);
                 rows.put(Table::EdgeLog, log, edge_log_row(true, edge.from));
             }
-            self.relation(edge, id, true);
+            self.relation(edge, id, true, logged);
             self.target(rows, edge);
         }
         self.relation_kinds(rows, offset, id, old, new, logged);
     }
 
-    fn relation(&mut self, edge: &Edge, id: EntityId, there: bool) {
+    fn relation(&mut self, edge: &Edge, id: EntityId, there: bool, logged: bool) {
         let set = SetKey::relation_name(edge.relation, edge.target);
         match self.hot.find(&set) {
-            Some(slot) => self.hot.change(slot, id, there),
+            Some(slot) => {
+                self.hot.change(slot, id, there);
+                if logged {
+                    self.hot.logged(slot);
+                }
+            }
             None if there => self.sighted(&set),
             None => {}
         }
@@ -283,12 +280,32 @@ impl IndexWriter {
         };
         let name = AnyName::new(path, id);
         if logged {
-            log_term(rows, offset, id, name.name().set(), there);
+            self.log_term(rows, offset, name.name(), id, there);
         }
         if there {
             self.add(rows, name.name(), id);
         } else {
             self.remove(rows, name.name(), id);
+        }
+    }
+
+    /// Logs that an entity that was there before came into a set, or went.
+    fn log_term(
+        &mut self,
+        rows: &mut Rows,
+        offset: Offset,
+        name: Name<'_>,
+        id: EntityId,
+        there: bool,
+    ) {
+        if let Some(SetName::Term(path, form)) = SetName::read(name.set()) {
+            let key = KeyBytes::new(Table::TermLog).u32(path.0).newest(offset).entity(id).raw(form);
+            rows.put(Table::TermLog, key, [u8::from(there)]);
+        }
+        let key = KeyBytes::new(Table::SetLog).raw(name.set()).newest(offset).entity(id);
+        rows.put(Table::SetLog, key, [u8::from(there)]);
+        if let Some(slot) = self.hot.find(name.set()) {
+            self.hot.logged(slot);
         }
     }
 
@@ -333,6 +350,8 @@ impl IndexWriter {
             let members = self.members(store, rows, &set)?;
             if members.len() >= HOT_MIN {
                 promoted.push((set, members));
+            } else {
+                aside::cold(store, rows, (&set, &members), last.0, self.aside_min)?;
             }
         }
         for (set, members) in promoted {
@@ -346,12 +365,15 @@ impl IndexWriter {
                 life,
             );
         }
-        self.write_checkpoint(rows, last);
+        if let Some(published) = self.published {
+            aside::hot(store, rows, &mut self.hot, published, self.aside_min)?;
+        }
+        self.batch.last = last.0;
+        self.log.checkpoint(&mut self.hot, rows, last);
         let changes = self.hot.changes();
         if !changes.is_empty() {
             let row = postcard::to_allocvec(&changes).unwrap_or_default();
-            self.log.insert(last, row.len() as u64);
-            self.log_bytes += row.len() as u64;
+            self.log.add(last, row.len());
             rows.put(Table::HotLog, KeyBytes::new(Table::HotLog).u64(last.0).u32(last.1), row);
         }
         Ok(())
@@ -366,6 +388,7 @@ impl IndexWriter {
         }
         drop(paths);
         self.hot.publish();
+        self.published = Some(batch.last);
     }
 
     /// The members of a cold set, with what the batch does to them.
@@ -412,45 +435,6 @@ impl IndexWriter {
         let slot = self.hot.make(&set.0);
         members.into_iter().for_each(|id| self.hot.change(slot, id, true));
     }
-
-    /// Writes a part of the checkpoint, if one is under way or the log has grown long enough.
-    fn write_checkpoint(&mut self, rows: &mut Rows, last: Place) {
-        if self.checkpoint.is_none() && self.log_bytes >= LOG_BYTES_MAX {
-            let chunks = self.hot.take_dirty();
-            // What this batch changes is not in the chunks yet, and stays in the log.
-            let up_to = self.log.keys().next_back().copied().unwrap_or(last);
-            self.checkpoint = Some(Checkpoint { chunks, up_to });
-        }
-        let Some(checkpoint) = &mut self.checkpoint else {
-            return;
-        };
-        let mut written = 0;
-        while written < CHECKPOINT_BYTES_A_BATCH
-            && let Some((set, chunk)) = checkpoint.chunks.pop_first()
-        {
-            let key = KeyBytes::new(Table::Hot).raw(&set.0).u16(chunk);
-            let bitmap = self.hot.published().get(&set).and_then(|set| set.bitmap(chunk));
-            match bitmap {
-                Some(bitmap) => {
-                    let mut row = Vec::with_capacity(bitmap.serialized_size());
-                    // Writing to memory does not fail.
-                    let _ = bitmap.serialize_into(&mut row);
-                    written += row.len();
-                    rows.put(Table::Hot, key, row);
-                }
-                None => rows.delete(Table::Hot, key),
-            }
-        }
-        if checkpoint.chunks.is_empty() {
-            let up_to = checkpoint.up_to;
-            for (offset, step) in self.log.range(..=up_to).map(|(place, _)| place) {
-                rows.delete(Table::HotLog, KeyBytes::new(Table::HotLog).u64(*offset).u32(*step));
-            }
-            self.log.retain(|place, _| *place > up_to);
-            self.log_bytes = self.log.values().sum();
-            self.checkpoint = None;
-        }
-    }
 }
 
 /// Whether the same relation is among those of a version, which are sorted so.
@@ -470,30 +454,8 @@ fn last_id(key: &[u8], prefix: usize) -> Option<EntityId> {
     Some(EntityId(u32::from_be_bytes(id)))
 }
 
-/// A chunk of a hot set, as a checkpoint wrote it.
-pub(crate) fn read_hot_row(key: &[u8], row: &[u8]) -> Option<(SetKey, u16, RoaringBitmap)> {
-    let rest = KeyReader::new(Table::Hot, key)?.rest();
-    let (set, chunk) = rest.split_last_chunk::<2>()?;
-    let bitmap = RoaringBitmap::deserialize_from(row).ok()?;
-    Some((SetKey(set.into()), u16::from_be_bytes(*chunk), bitmap))
-}
-
-/// What a batch changed in the hot sets, and where the batch ended.
-pub(crate) fn read_hot_log_row(key: &[u8], row: &[u8]) -> Option<(Place, Vec<HotChange>)> {
-    let mut key = KeyReader::new(Table::HotLog, key)?;
-    let place = (key.u64()?, key.u32()?);
-    Some((place, postcard::from_bytes(row).ok()?))
-}
-
 fn edge_log_row(there: bool, from: Offset) -> Vec<u8> {
     let mut row = vec![u8::from(there)];
     row.extend_from_slice(&from.to_be_bytes());
     row
-}
-
-fn log_term(rows: &mut Rows, offset: Offset, id: EntityId, set: &[u8], there: bool) {
-    if let Some(SetName::Term(path, form)) = SetName::read(set) {
-        let key = KeyBytes::new(Table::TermLog).u32(path.0).newest(offset).entity(id).raw(form);
-        rows.put(Table::TermLog, key, [u8::from(there)]);
-    }
 }

@@ -1,5 +1,6 @@
 //! Pages of lists: filtered, ordered, counted.
 
+use event::Offset;
 use fold::EntityId;
 
 use super::values::Field;
@@ -13,6 +14,12 @@ const CHUNK: usize = 256;
 
 /// How many times as many steps along the index as are to be expected are tried.
 const STEPS_OVER: u64 = 4;
+
+/// To take a column back by more stretches of the log than these can cost much more than to read
+/// some more documents, or to walk further along the index, where that is enough.
+const FAR_STRETCHES: Offset = 64;
+const FAR_READ_MORE: u64 = 4;
+const FAR_STEPS_MAX: u64 = 1 << 16;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,15 +112,24 @@ impl Reader {
             return Ok(Page { rows: Vec::new(), more: false, total });
         }
         match field.plain {
-            Some(path)
-                if valued.len() > self.published.columns.lists.read_max
-                    && field.is_plain(&lookup)? =>
-            {
+            Some(path) if valued.len() > self.read_max() && field.is_plain(&lookup)? => {
                 let long = Long { path, name: &sort.path, candidates: &valued, query, like };
                 self.long(&lookup, &long, sort.descending, alive.len(), total)
             }
             _ => self.sorted(&field, &valued, query, sort.descending, like, total),
         }
+    }
+
+    /// Whether the moment is long ago.
+    fn is_far(&self) -> bool {
+        let near = FAR_STRETCHES << self.published.columns.lists.stretch_bits;
+        self.at.is_some_and(|at| self.published.offset - at > near)
+    }
+
+    /// Up to so many entities, their values are read from their documents.
+    fn read_max(&self) -> u64 {
+        let read_max = self.published.columns.lists.read_max;
+        if self.is_far() { read_max * FAR_READ_MORE } else { read_max }
     }
 
     /// A page of many. Where filter and order have nothing to do with each other the page is full
@@ -132,7 +148,9 @@ impl Reader {
         let expected = wanted.saturating_mul(all) / long.candidates.len().max(1);
         let least = self.published.columns.lists.steps_min;
         let steps_max = expected.saturating_mul(STEPS_OVER).max(least);
-        if long.like.is_none() && steps_max < long.candidates.len().max(least * 2) {
+        let worthwhile = long.candidates.len().max(least * 2);
+        let worthwhile = if self.is_far() { worthwhile.max(FAR_STEPS_MAX) } else { worthwhile };
+        if long.like.is_none() && steps_max < worthwhile {
             let walked = walk(lookup, long, descending, steps_max, total)?;
             if let Some(page) = walked {
                 return Ok(page);
