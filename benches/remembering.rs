@@ -15,7 +15,7 @@ use crate::{ceiling, replay};
 
 /// The first bytes of the keys of tables without which the catalog would be served as it is now:
 /// earlier versions, what began and ended, and what changed.
-const OF_HISTORY: [u8; 9] = [25, 49, 50, 73, 84, 85, 88, 89, 90];
+const OF_HISTORY: [u8; 11] = [25, 49, 50, 73, 84, 85, 86, 87, 88, 89, 90];
 /// The log's tree, digests, records by their ids, statements, keys, and the first disagreement.
 const OF_PROOF: [u8; 6] = [96, 97, 98, 99, 100, 101];
 /// Current versions and earlier ones, whose rows stand for the elements that are hashed.
