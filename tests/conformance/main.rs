@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod ask;
+mod asyncapi;
 mod client;
 mod compare;
 mod differences;

@@ -8,6 +8,7 @@ mod lost;
 mod moving;
 mod nodes;
 mod replicas;
+mod topics;
 
 use support::kafka::Kafka;
 use support::process::skip;

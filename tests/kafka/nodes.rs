@@ -48,6 +48,17 @@ impl Nodes {
         Self { folder, config, catalog }
     }
 
+    /// The same, with topics of state and changes beside the log.
+    pub(crate) fn with_topics(self, state: &str, changes: &str) -> Self {
+        let text = fs::read_to_string(&self.config).unwrap();
+        let topics = format!(
+            "create: true\n    state: {{topic: {state}, create: true}}\n    changes: {{topic: \
+             {changes}, create: true}}\n"
+        );
+        fs::write(&self.config, text.replacen("create: true\n", &topics, 1)).unwrap();
+        self
+    }
+
     /// The data folder of a node.
     pub(crate) fn data(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -4,8 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use log_kafka::{KafkaLog, Options};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::proxy::Proxy;
 
@@ -116,6 +123,63 @@ impl Kafka {
     #[must_use]
     pub fn open(&self, topic: &str) -> KafkaLog {
         KafkaLog::open(self.options(topic)).unwrap()
+    }
+}
+
+/// A message as a consumer gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    pub offset: i64,
+    pub key: Option<String>,
+    pub headers: BTreeMap<String, String>,
+    pub value: Option<String>,
+}
+
+impl Kafka {
+    /// All that stands in a topic.
+    #[must_use]
+    pub fn read(&self, topic: &str) -> Vec<Read> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address);
+        config.set("group.id", "reader").set("enable.partition.eof", "true");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+        consumer.assign(&list).unwrap();
+        let mut all = Vec::new();
+        loop {
+            let message = match consumer.poll(Duration::from_secs(30)).unwrap() {
+                Err(KafkaError::PartitionEOF(_)) => return all,
+                message => message.unwrap(),
+            };
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let headers = message.headers().into_iter().flat_map(Headers::iter);
+            all.push(Read {
+                offset: message.offset(),
+                key: message.key().map(text),
+                headers: headers
+                    .map(|one| (one.key.to_owned(), text(one.value.unwrap_or_default())))
+                    .collect(),
+                value: message.payload().map(text),
+            });
+        }
+    }
+
+    /// Writes a message into a topic, as anybody may.
+    pub fn write(&self, topic: &str, key: &str, headers: &[(&str, &str)], value: Option<&str>) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.address);
+        let producer: BaseProducer = config.create().unwrap();
+        let mut all = OwnedHeaders::new();
+        for (key, value) in headers {
+            all = all.insert(Header { key, value: Some(*value) });
+        }
+        let mut record = BaseRecord::to(topic).partition(0).key(key).headers(all);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(Duration::from_secs(30)).unwrap();
     }
 }
 

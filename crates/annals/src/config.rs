@@ -111,6 +111,19 @@ pub(crate) struct KafkaConfig {
     create: bool,
     /// Properties of librdkafka: texts, numbers, true and false.
     properties: BTreeMap<String, Value>,
+    /// The topic that holds each entity as it is.
+    state: Option<BesideConfig>,
+    /// The topic that holds every change.
+    changes: Option<BesideConfig>,
+}
+
+/// A topic beside the log, on the same brokers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BesideConfig {
+    topic: String,
+    #[serde(default)]
+    create: bool,
 }
 
 fn default_topic() -> String {
@@ -236,7 +249,7 @@ impl Config {
         config.tokens()?;
         config.cors()?;
         config.identity()?;
-        config.kafka()?;
+        config.topics()?;
         config.connectors()?;
         Ok(config)
     }
@@ -276,6 +289,27 @@ impl Config {
         }
         let options = log_kafka::Options::new(&kafka.topic, kafka.create, properties);
         options.map(Some).map_err(|error| wrong(error.to_string()))
+    }
+
+    /// The topics beside the log that the leading node writes.
+    pub(crate) fn topics(&self) -> Result<Vec<log_kafka::Options>> {
+        let (Some(log), Some(kafka)) = (self.kafka()?, &self.log.kafka) else {
+            return Ok(Vec::new());
+        };
+        let mut all: Vec<log_kafka::Options> = Vec::new();
+        for (place, form, beside) in [
+            ("state", log_kafka::Form::State, &kafka.state),
+            ("changes", log_kafka::Form::Changes, &kafka.changes),
+        ] {
+            let Some(beside) = beside else { continue };
+            let wrong = |error| Wrong(format!("log.kafka.{place}: {error}"));
+            let options = log.beside(&beside.topic, beside.create, form).map_err(wrong)?;
+            if all.iter().any(|other| other.topic == options.topic) {
+                return Err(wrong(log_kafka::OptionsError::Taken(options.topic)).into());
+            }
+            all.push(options);
+        }
+        Ok(all)
     }
 
     /// Which pages of other sites may ask.

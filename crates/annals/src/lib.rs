@@ -26,6 +26,7 @@ mod port;
 mod rebuild;
 mod report;
 mod sources;
+mod topics;
 
 use clap::Parser;
 

@@ -12,6 +12,7 @@ use views::{Dispute, Views};
 
 use crate::port::IngestPort;
 use crate::sources::SourceMetrics;
+use crate::topics::TopicFare;
 
 /// How the node is.
 pub(crate) struct NodeHealth {
@@ -22,6 +23,7 @@ pub(crate) struct NodeHealth {
     kafka: Option<Arc<KafkaLog>>,
     gauges: Gauges,
     sources: SourceMetrics,
+    topics: Vec<Arc<TopicFare>>,
 }
 
 struct Gauges {
@@ -121,7 +123,13 @@ impl NodeHealth {
                 "1 if this node disagrees with a statement that the log's key signed.",
             )?,
         };
-        Ok(Self { log, views, progress, search, kafka, gauges, sources })
+        let topics = Vec::new();
+        Ok(Self { log, views, progress, search, kafka, gauges, sources, topics })
+    }
+
+    /// The same, with the topics that this node writes while it leads.
+    pub(crate) fn with_topics(self, topics: Vec<Arc<TopicFare>>) -> Self {
+        Self { topics, ..self }
     }
 
     /// Where it is told whether this node leads.
@@ -160,6 +168,9 @@ impl Health for NodeHealth {
             position: searched,
             lag: folded.saturating_sub(searched.map_or(0, |position| position.offset + 1)),
         };
+        readiness.log_away = self.log.why_away();
+        let folded = self.views.offset().map(|(_, offset)| offset);
+        readiness.topics = self.topics.iter().map(|topic| topic.readiness(folded)).collect();
         if self.views.offset().is_none() {
             readiness.why_not.push("nothing is folded yet".into());
         }
@@ -192,6 +203,8 @@ impl Health for NodeHealth {
         gauges.disputed.set(i64::from(disputed));
         let following = self.search.state() == State::Following;
         gauges.search_following.set(i64::from(following));
+        let folded = self.views.offset().map(|(_, offset)| offset);
+        self.topics.iter().for_each(|topic| topic.refresh(folded));
         self.sources.refresh(self.views.reader().as_ref());
     }
 }

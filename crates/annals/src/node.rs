@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) identity: Option<SignerKey>,
     /// The topic that holds the log; without one it is in the data folder.
     pub(crate) kafka: Option<log_kafka::Options>,
+    /// Topics beside the log.
+    pub(crate) topics: Vec<log_kafka::Options>,
 }
 
 /// What a configuration says of the catalog's rules.
@@ -81,6 +83,7 @@ impl Settings {
             .transpose()?;
         let identity = config.map(Config::identity).transpose()?.flatten();
         let kafka = config.map(Config::kafka).transpose()?.flatten();
+        let topics = config.map(Config::topics).transpose()?.unwrap_or_default();
         let default = Config::default();
         let config = config.unwrap_or(&default);
         let data = data.map(Path::to_owned).or_else(|| config.data.clone());
@@ -96,6 +99,7 @@ impl Settings {
             guard,
             identity,
             kafka,
+            topics,
         })
     }
 }
@@ -121,11 +125,16 @@ pub(crate) fn open_log(data: &Path) -> Result<EmbeddedLog> {
 
 /// Opens the log on a topic.
 pub(crate) fn open_kafka(options: &log_kafka::Options) -> Result<KafkaLog> {
-    KafkaLog::open(options.clone()).map_err(|error| match error {
+    KafkaLog::open(options.clone()).map_err(cannot_open)
+}
+
+/// Why a topic can't be opened.
+pub(crate) fn cannot_open(error: OpenError) -> anyhow::Error {
+    match error {
         OpenError::Kafka { .. } | OpenError::Log(_) | OpenError::Thread(_) => error.into(),
         // A topic that is not what it must be is the operator's to mend.
         other => Wrong(other.to_string()).into(),
-    })
+    }
 }
 
 /// Opens the views of a data folder.

@@ -50,6 +50,24 @@ pub struct Readiness {
     pub lag: u64,
     /// How search is. Where it is behind or is being built, all else is answered nevertheless.
     pub search: SearchReadiness,
+    /// Why the log can't be read or written now, where its brokers are away; what is folded is
+    /// answered nevertheless.
+    pub log_away: Option<String>,
+    /// How the topics are that others read.
+    pub topics: Vec<TopicReadiness>,
+}
+
+/// How a topic is that others read; whatever it is, all else is answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicReadiness {
+    /// Its name.
+    pub topic: String,
+    /// In one word: `following`, `waiting`, `failed`, or `resting` where another node writes it.
+    pub state: &'static str,
+    /// Why it waits, or has failed.
+    pub why: Option<String>,
+    /// Records that are folded and not told yet; unknown where another node writes it.
+    pub lag: Option<u64>,
 }
 
 /// How search is.
@@ -101,6 +119,33 @@ pub(crate) struct Ready {
     /// Records of the log that are not folded yet.
     lag: u64,
     search: SearchReady,
+    log: LogReady,
+    /// The topics beside the log.
+    topics: Vec<TopicReady>,
+}
+
+/// How the log is; while it is away, what is folded is answered nevertheless.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LogReady {
+    /// `here` or `away`.
+    state: &'static str,
+    /// Why it is away.
+    #[schema(required = true)]
+    why: Option<String>,
+}
+
+/// How a topic is that others read; whatever it is, all else is answered.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TopicReady {
+    topic: String,
+    /// `following`, `waiting`, `failed`, or `resting` where another node writes it.
+    state: &'static str,
+    /// Why it waits, or has failed.
+    #[schema(required = true)]
+    why: Option<String>,
+    /// Records that are folded and not told yet.
+    #[schema(required = true)]
+    lag: Option<u64>,
 }
 
 /// How search is; where it is behind, all else is answered nevertheless.
@@ -117,7 +162,7 @@ pub(crate) struct SearchReady {
 
 /// The node can answer requests.
 pub(crate) async fn readyz(State(api): State<Api>) -> Response {
-    let Readiness { why_not, lag, search } = api.health().readiness();
+    let Readiness { why_not, lag, search, log_away, topics } = api.health().readiness();
     let position = api.views().reader().map(|reader| reader.position().to_string());
     let status = if why_not.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let search = SearchReady {
@@ -125,7 +170,15 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Response {
         position: search.position.map(|position| position.to_string()),
         lag: search.lag,
     };
-    let body = Ready { ready: why_not.is_empty(), why: why_not, position, lag, search };
+    let log = LogReady { state: if log_away.is_some() { "away" } else { "here" }, why: log_away };
+    let topics = topics.into_iter().map(|TopicReadiness { topic, state, why, lag }| TopicReady {
+        topic,
+        state,
+        why,
+        lag,
+    });
+    let (ready, topics) = (why_not.is_empty(), topics.collect());
+    let body = Ready { ready, why: why_not, position, lag, search, log, topics };
     (status, Json(body)).into_response()
 }
 

@@ -5,7 +5,7 @@
 //! says in `Annals-Position` which position it saw; a request may ask in `Annals-Min-Position`
 //! for one that is at least so far.
 //!
-//! Routes are registered with their descriptions, of which `/openapi.json` is made (`openapi`).
+//! Routes are registered with their descriptions, of which `/openapi.json` is made (`openapi`); topics are described in `/asyncapi.json`.
 //!
 //! What is absent: how records are made and folded. Commands go through a port, [`Commands`].
 //!
@@ -14,6 +14,7 @@
 //! a reader that is slow holds no snapshot and no thread.
 //! Invariant: a token's secret is never written anywhere.
 
+mod asyncapi;
 mod audit;
 mod auth;
 mod backup;
@@ -36,12 +37,14 @@ mod server;
 mod streamed;
 mod telemetry;
 
+pub use asyncapi::TopicNames;
 pub use auth::{Permission, Token, Tokens};
 pub use backup::{BackupMade, Backups};
 pub use cors::{Cors, CorsError};
 pub use deliveries::{Delivered, Deliveries, Delivering, Delivery};
 pub use error::ApiError;
-pub use health::{Health, Readiness, SearchReadiness};
+pub use events::topics::{Stands, Telegram, TellError, Teller, Telling, Told};
+pub use health::{Health, Readiness, SearchReadiness, TopicReadiness};
 pub use ingest::{
     Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report, SourceFare,
 };

@@ -17,6 +17,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use views::Views;
 
+use crate::asyncapi::{self, TopicNames};
 use crate::auth::Tokens;
 use crate::backup::Backups;
 use crate::cors::Cors;
@@ -42,6 +43,7 @@ pub struct Api {
     stopping: Option<watch::Receiver<bool>>,
     backups: Option<Arc<dyn Backups>>,
     deliveries: Option<Arc<dyn Deliveries>>,
+    topics: Arc<TopicNames>,
 }
 
 struct Shared {
@@ -93,6 +95,7 @@ impl Api {
             stopping: None,
             backups: None,
             deliveries: None,
+            topics: Arc::default(),
         }
     }
 
@@ -124,6 +127,12 @@ impl Api {
     #[must_use]
     pub fn with_deliveries(self, deliveries: Arc<dyn Deliveries>) -> Self {
         Self { deliveries: Some(deliveries), ..self }
+    }
+
+    /// The same, with topics of other names in its description of them.
+    #[must_use]
+    pub fn with_topics(self, topics: TopicNames) -> Self {
+        Self { topics: Arc::new(topics), ..self }
     }
 
     pub(crate) fn deliveries(&self) -> Option<&Arc<dyn Deliveries>> {
@@ -199,7 +208,9 @@ pub fn router(api: Api) -> Router {
     let cors = api.cors().layer();
     let (routes, document) = routes(&api).finish();
     let document = document.to_json().unwrap_or_default();
+    let topics = asyncapi::document(&api.topics).to_string();
     let routes = routes
+        .layer(Extension(asyncapi::Document(topics.into())))
         .layer(Extension(Arc::<str>::from(document)))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(api.clone(), telemetry::observe))
@@ -244,11 +255,14 @@ pub(crate) fn routes(api: &Api) -> Routes {
     let about = Operation::new("GetOpenApi", "Node", "This document")
         .open()
         .gives::<schemas::Document>(200, "OpenAPI 3.1.");
-    Routes::default().merge(guarded).merge(health::routes()).get(
-        "/openapi.json",
-        openapi::served,
-        about,
-    )
+    let of_topics = Operation::new("GetAsyncApi", "Node", "What stands on topics of Kafka")
+        .open()
+        .gives::<schemas::AsyncDocument>(200, "AsyncAPI 3.0.");
+    Routes::default()
+        .merge(guarded)
+        .merge(health::routes())
+        .get("/openapi.json", openapi::served, about)
+        .get("/asyncapi.json", asyncapi::served, of_topics)
 }
 
 /// A path with a slash at its end is the same without.

@@ -1,9 +1,11 @@
 //! Appending: a producer whose messages stand in the order in which they were handed in, each once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use event::{Content, Offset, write_message};
 use parking_lot::{Condvar, Mutex, RwLock};
 use rdkafka::client::ClientContext;
@@ -20,6 +22,13 @@ use crate::options::Options;
 /// How long it is waited, where librdkafka's queue is full, before it is tried again.
 const FULL: Duration = Duration::from_millis(20);
 
+/// A message as it is handed in.
+pub(crate) struct Wire<'a> {
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) headers: Vec<(&'a str, Cow<'a, str>)>,
+    pub(crate) value: Option<Bytes>,
+}
+
 /// What becomes of the messages of one append.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
@@ -30,7 +39,7 @@ pub(crate) struct Delivery {
 #[derive(Debug, Default)]
 struct Delivered {
     left: usize,
-    last: Option<Offset>,
+    offsets: Vec<Offset>,
     failed: Option<String>,
 }
 
@@ -39,7 +48,7 @@ impl Delivery {
         let mut state = self.state.lock();
         state.left -= 1;
         match offset {
-            Ok(offset) => state.last = state.last.max(Some(offset)),
+            Ok(offset) => state.offsets.push(offset),
             Err(why) => {
                 state.failed.get_or_insert(why);
             }
@@ -49,13 +58,14 @@ impl Delivery {
         }
     }
 
-    /// Waits for all that were handed in; gives the offset of the last.
-    fn wait(&self) -> Result<Option<Offset>, String> {
+    /// Waits for all that were handed in; gives their offsets.
+    fn wait(&self) -> Result<Vec<Offset>, String> {
         let mut state = self.state.lock();
         while state.left > 0 {
             self.done.wait(&mut state);
         }
-        state.failed.take().map_or(Ok(state.last), Err)
+        let offsets = std::mem::take(&mut state.offsets);
+        state.failed.take().map_or(Ok(offsets), Err)
     }
 }
 
@@ -116,6 +126,11 @@ impl Producing {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// Why nothing can be written now, if that lasts.
+    pub(crate) fn why_away(&self) -> Option<String> {
+        self.health.why_away()
+    }
+
     /// Breaks off what is under way, and takes nothing more.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
@@ -128,19 +143,27 @@ impl Producing {
 
     /// Appends contents, and gives the offset of the last; an error says why that was broken off.
     pub(crate) fn append(&self, contents: &[Content]) -> Result<Offset, String> {
+        let messages = contents.iter().map(|content| {
+            let message = write_message(content);
+            Wire { key: None, headers: message.headers, value: Some(message.value) }
+        });
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let appended = self.try_append(contents);
+        let appended = self.send_all(messages);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        appended
+        appended?.into_iter().max().ok_or_else(|| "nothing was delivered".into())
     }
 
-    fn try_append(&self, contents: &[Content]) -> Result<Offset, String> {
+    /// Hands messages in, waits for all of them, and gives their offsets.
+    pub(crate) fn send_all<'a>(
+        &self,
+        messages: impl Iterator<Item = Wire<'a>>,
+    ) -> Result<Vec<Offset>, String> {
         let delivery = Arc::new(Delivery::default());
         let in_order = self.order.lock();
         let producer = Arc::clone(&self.producer.read());
         let mut refused = None;
-        for content in contents {
-            if let Err(error) = self.send(&producer, content, &delivery) {
+        for message in messages {
+            if let Err(error) = self.send(&producer, &message, &delivery) {
                 refused = Some(error);
                 break;
             }
@@ -151,8 +174,7 @@ impl Producing {
             self.renew(&producer);
         }
         match (refused, delivered) {
-            (None, Ok(Some(last))) => Ok(last),
-            (None, Ok(None)) => Err("nothing was delivered".into()),
+            (None, Ok(offsets)) => Ok(offsets),
             (Some(why), _) | (None, Err(why)) => Err(why),
         }
     }
@@ -160,20 +182,24 @@ impl Producing {
     fn send(
         &self,
         producer: &Producer,
-        content: &Content,
+        message: &Wire<'_>,
         delivery: &Arc<Delivery>,
     ) -> Result<(), String> {
-        let message = write_message(content);
         let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
         for (key, value) in &message.headers {
             headers = headers.insert(Header { key, value: Some(value.as_bytes()) });
         }
-        let mut record = BaseRecord::<(), [u8], _>::with_opaque_to(
+        let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(
             &self.options.topic,
             Box::new(Arc::clone(delivery)),
         )
-        .partition(0)
-        .payload(&message.value[..]);
+        .partition(0);
+        if let Some(key) = message.key {
+            record = record.key(key);
+        }
+        if let Some(value) = &message.value {
+            record = record.payload(&value[..]);
+        }
         if !message.headers.is_empty() {
             record = record.headers(headers);
         }

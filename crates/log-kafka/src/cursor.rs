@@ -141,20 +141,25 @@ impl Drop for Cursor {
     }
 }
 
-/// Reads a message, whoever produced it.
-fn read(message: &BorrowedMessage<'_>) -> Found {
+/// The headers of a message, whoever produced it: names and values.
+pub(crate) fn headers_of<'a>(message: &'a BorrowedMessage<'_>) -> Vec<(&'a str, Option<&'a [u8]>)> {
     let headers = message.headers();
     let count = headers.map_or(0, Headers::count);
-    let mut raw = RawMessage { key: message.key(), value: message.payload(), headers: Vec::new() };
-    for index in 0..count {
+    let one = |index| {
         // rdkafka panics where a name is not UTF-8. Such a header's value is not to be had; the
-        // message is no record, whatever it was.
-        let header = catch_unwind(AssertUnwindSafe(|| headers.map(|all| all.get(index))));
-        match header {
-            Ok(Some(header)) => raw.headers.push((header.key, header.value)),
-            _ => raw.headers.push(("\u{fffd}", None)),
+        // message is not one of ours, whatever it was.
+        match catch_unwind(AssertUnwindSafe(|| headers.map(|all| all.get(index)))) {
+            Ok(Some(header)) => (header.key, header.value),
+            _ => ("\u{fffd}", None),
         }
-    }
+    };
+    (0..count).map(one).collect()
+}
+
+/// Reads a message, whoever produced it.
+fn read(message: &BorrowedMessage<'_>) -> Found {
+    let headers = headers_of(message);
+    let raw = RawMessage { key: message.key(), value: message.payload(), headers };
     match read_message(&raw) {
         Ok(content) => Ok(content),
         Err(CodecError::Newer { version }) => Err(version),

@@ -2,7 +2,7 @@
 
 use rdkafka::error::KafkaError;
 
-use crate::options::OptionsError;
+use crate::options::{Form, OptionsError};
 
 /// Why a log on Kafka can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -24,18 +24,20 @@ pub enum OpenError {
     },
     /// There is no such topic.
     #[error(
-        "there is no topic {topic}: set `create: true` in log.kafka, or make it with\n  \
+        "there is no topic {topic}: set `create: true` in {place}, or make it with\n  \
          kafka-topics --bootstrap-server … --create --topic {topic} --partitions 1 {configs}"
     )]
     NoTopic {
         /// The topic.
         topic: String,
+        /// Where it stands in the configuration.
+        place: &'static str,
         /// What it has to be made with.
         configs: String,
     },
     /// More than one partition has no order.
     #[error(
-        "the topic {topic} has {found} partitions, and a log has one: partitions can't be taken \
+        "the topic {topic} has {found} partitions, and {form} has one: partitions can't be taken \
          away, so make another topic with\n  kafka-topics --bootstrap-server … --create --topic \
          {topic}.1 --partitions 1 {configs}"
     )]
@@ -44,18 +46,22 @@ pub enum OpenError {
         topic: String,
         /// How many it has.
         found: usize,
+        /// What it is for.
+        form: Form,
         /// What another one has to be made with.
         configs: String,
     },
     /// The topic would forget records, or refuse some.
     #[error(
-        "the topic {topic} would not keep the log ({found}): mend it with\n  kafka-configs \
+        "the topic {topic} would not keep {} ({found}): mend it with\n  kafka-configs \
          --bootstrap-server … --alter --entity-type topics --entity-name {topic} --add-config \
-         {configs}"
+         {configs}", form.kept()
     )]
-    Forgets {
+    Unfit {
         /// The topic.
         topic: String,
+        /// What it is for.
+        form: Form,
         /// What is wrong, `name=value` each.
         found: String,
         /// What would be right.

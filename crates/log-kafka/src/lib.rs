@@ -4,7 +4,8 @@
 //! memory, from where whoever follows the log reads; what is older is read from the brokers. Each
 //! message is a record in CloudEvents' binary mode (see [`event::write_message`]); whatever else
 //! anyone produces to the topic reads as bytes that are no record. [`Lease`] says which of many
-//! nodes runs the connectors.
+//! nodes runs the connectors. An [`Outlet`] is a topic beside the log, which that node writes for
+//! others to read.
 //!
 //! What is absent: what records mean; transactions, commits of offsets, and more than a partition.
 //!
@@ -21,10 +22,12 @@ mod follow;
 mod kafka_log;
 mod lease;
 mod options;
+mod outlet;
 mod tail;
 mod topic;
 
 pub use error::OpenError;
 pub use kafka_log::KafkaLog;
 pub use lease::Lease;
-pub use options::{Options, OptionsError};
+pub use options::{Form, Options, OptionsError};
+pub use outlet::{Breaker, Outgoing, Outlet, OutletError, Standing};

@@ -33,6 +33,57 @@ const OWN: [(&str, &str); 9] = [
 /// What readers and the lease are members of, or would be; see [`Options::group`].
 const GROUP: &str = "group.id";
 
+/// What a topic is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// It holds the log.
+    #[default]
+    Log,
+    /// It holds each entity as it is, by its reference, and is compacted.
+    State,
+    /// It holds every change.
+    Changes,
+}
+
+impl Form {
+    /// The largest message, in bytes. A change shows an entity before and after it, and what makes
+    /// the one of the other.
+    #[must_use]
+    pub const fn message_bytes_max(self) -> usize {
+        match self {
+            Self::Log | Self::State => MESSAGE_BYTES_MAX,
+            Self::Changes => 3 * MESSAGE_BYTES_MAX,
+        }
+    }
+
+    pub(crate) const fn place(self) -> &'static str {
+        match self {
+            Self::Log => "log.kafka",
+            Self::State => "log.kafka.state",
+            Self::Changes => "log.kafka.changes",
+        }
+    }
+
+    /// What a topic that is not as it should be would not keep.
+    pub(crate) const fn kept(self) -> &'static str {
+        match self {
+            Self::Log => "the log",
+            Self::State => "the state of entities, and only that",
+            Self::Changes => "all changes",
+        }
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Log => "a log",
+            Self::State => "a topic of state",
+            Self::Changes => "a topic of changes",
+        })
+    }
+}
+
 /// Which topic, and how its brokers are reached.
 #[derive(Clone)]
 pub struct Options {
@@ -40,6 +91,8 @@ pub struct Options {
     pub topic: String,
     /// Whether the topic is made where there is none.
     pub create: bool,
+    /// What it is for.
+    pub form: Form,
     /// The Kafka group whose one member with the topic's partition holds the lease.
     pub group: String,
     /// Properties of librdkafka, `bootstrap.servers` and `sasl.password` among them.
@@ -53,6 +106,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("topic", &self.topic)
             .field("create", &self.create)
+            .field("form", &self.form)
             .field("group", &self.group)
             .field("properties", &keys)
             .finish()
@@ -68,6 +122,9 @@ pub enum OptionsError {
     /// The topic's name is not one.
     #[error("`{0}` is not a topic's name: 1 to 249 letters, digits, `.`, `_` and `-`")]
     Topic(String),
+    /// The topic is another one's already.
+    #[error("the topic {0} is named twice: each has one of its own")]
+    Taken(String),
     /// The property is not the user's.
     #[error("the property `{0}` can't be set: the log's promises rest on it")]
     Own(String),
@@ -92,16 +149,13 @@ impl Options {
         create: bool,
         properties: BTreeMap<String, String>,
     ) -> Result<Self, OptionsError> {
-        let fits = !topic.is_empty() && topic.len() <= 249 && topic != "." && topic != "..";
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if !fits || !topic.bytes().all(plain) {
-            return Err(OptionsError::Topic(topic.chars().take(40).collect()));
-        }
+        check_name(topic)?;
         if !properties.contains_key("bootstrap.servers") {
             return Err(OptionsError::NoServers);
         }
         let group = format!("annals.{topic}");
-        let options = Self { topic: topic.to_owned(), create, group, properties };
+        let (topic, form) = (topic.to_owned(), Form::Log);
+        let options = Self { topic, create, form, group, properties };
         for key in options.properties.keys() {
             if key == GROUP || OWN.iter().any(|(own, _)| own == key) {
                 return Err(OptionsError::Own(key.clone()));
@@ -113,6 +167,18 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// Options for a topic beside the log, on the same brokers.
+    ///
+    /// # Errors
+    /// When its name is none, or the log's.
+    pub fn beside(&self, topic: &str, create: bool, form: Form) -> Result<Self, OptionsError> {
+        check_name(topic)?;
+        if topic == self.topic {
+            return Err(OptionsError::Taken(topic.to_owned()));
+        }
+        Ok(Self { topic: topic.to_owned(), create, form, ..self.clone() })
     }
 
     /// What every client is told.
@@ -168,7 +234,7 @@ impl Options {
         {
             own(&mut config, key);
         }
-        config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
+        config.set("message.max.bytes", self.form.message_bytes_max().to_string());
         config.set_log_level(RDKafkaLogLevel::Warning);
         config
     }
@@ -190,6 +256,15 @@ impl Options {
         config.set("partition.assignment.strategy", "cooperative-sticky");
         config
     }
+}
+
+fn check_name(topic: &str) -> Result<(), OptionsError> {
+    let fits = !topic.is_empty() && topic.len() <= 249 && topic != "." && topic != "..";
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if fits && topic.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(OptionsError::Topic(topic.chars().take(40).collect()))
 }
 
 fn owned((key, value): (&&str, &&str)) -> (String, String) {

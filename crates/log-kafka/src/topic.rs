@@ -12,34 +12,36 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::client::{Context, Health};
 use crate::error::OpenError;
-use crate::options::{MESSAGE_BYTES_MAX, Options, refused};
+use crate::options::{Form, Options, refused};
 
 /// How long brokers get to answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// What a topic has to be made with.
-fn configs() -> [(&'static str, String); 5] {
-    [
-        ("cleanup.policy", "delete".into()),
-        ("retention.ms", "-1".into()),
-        ("retention.bytes", "-1".into()),
-        ("max.message.bytes", MESSAGE_BYTES_MAX.to_string()),
+fn configs(form: Form) -> Vec<(&'static str, String)> {
+    let mut configs = vec![
+        ("cleanup.policy", if form == Form::State { "compact" } else { "delete" }.to_owned()),
+        ("max.message.bytes", form.message_bytes_max().to_string()),
         ("unclean.leader.election.enable", "false".into()),
-    ]
+    ];
+    if form != Form::State {
+        // What is compacted is not asked how long it is kept.
+        configs.insert(1, ("retention.bytes", "-1".into()));
+        configs.insert(1, ("retention.ms", "-1".into()));
+    }
+    configs
 }
 
 /// The same as options of `kafka-topics --create`.
-fn create_options() -> String {
-    let options = configs().map(|(name, value)| format!("--config {name}={value}"));
-    options.join(" ")
+fn create_options(form: Form) -> String {
+    let options = configs(form).into_iter().map(|(name, value)| format!("--config {name}={value}"));
+    options.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a topic's value of a config will do.
 fn holds(name: &str, found: &str, wanted: &str) -> bool {
-    match name {
-        "max.message.bytes" => {
-            found.parse::<u64>().is_ok_and(|bytes| bytes >= MESSAGE_BYTES_MAX as u64)
-        }
+    match (name, wanted.parse::<u64>()) {
+        ("max.message.bytes", Ok(least)) => found.parse::<u64>().is_ok_and(|it| it >= least),
         _ => found == wanted,
     }
 }
@@ -77,19 +79,19 @@ pub(crate) fn check(options: &Options) -> Result<(), OpenError> {
             1
         }
         None => {
-            let topic = options.topic.clone();
-            return Err(OpenError::NoTopic { topic, configs: create_options() });
+            let (topic, configs) = (options.topic.clone(), create_options(options.form));
+            return Err(OpenError::NoTopic { topic, place: options.form.place(), configs });
         }
     };
     if found > 1 {
-        let topic = options.topic.clone();
-        return Err(OpenError::Partitions { topic, found, configs: create_options() });
+        let (topic, configs) = (options.topic.clone(), create_options(options.form));
+        return Err(OpenError::Partitions { topic, found, form: options.form, configs });
     }
     check_configs(&admin, options)
 }
 
 fn create(admin: &AdminClient<Context>, options: &Options) -> Result<(), OpenError> {
-    let configs = configs();
+    let configs = configs(options.form);
     // As many replicas as the brokers give any topic.
     let mut topic = NewTopic::new(&options.topic, 1, TopicReplication::Fixed(-1));
     for (name, value) in &configs {
@@ -136,7 +138,7 @@ fn check_configs(admin: &AdminClient<Context>, options: &Options) -> Result<(), 
     };
     let mut wrong = Vec::new();
     let mut right = Vec::new();
-    for (name, wanted) in configs() {
+    for (name, wanted) in configs(options.form) {
         let value = found.get(name).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
         if !holds(name, value, &wanted) {
             wrong.push(format!("{name}={value}"));
@@ -146,8 +148,8 @@ fn check_configs(admin: &AdminClient<Context>, options: &Options) -> Result<(), 
     if wrong.is_empty() {
         return Ok(());
     }
-    let topic = options.topic.clone();
-    Err(OpenError::Forgets { topic, found: wrong.join(", "), configs: right.join(",") })
+    let (topic, form) = (options.topic.clone(), options.form);
+    Err(OpenError::Unfit { topic, form, found: wrong.join(", "), configs: right.join(",") })
 }
 
 /// Waits for a future of librdkafka, which wakes from a thread of its own.

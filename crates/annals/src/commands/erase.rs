@@ -34,6 +34,7 @@ const LINES: usize = 20;
 pub(super) fn run(args: &LogErase, json: bool) -> Result<Exit> {
     let config = args.config.as_deref().map(Config::load).transpose()?;
     let settings = Settings::new(config.as_ref(), args.data.as_deref())?;
+    let beside: Vec<String> = settings.topics.iter().map(|topic| topic.topic.clone()).collect();
     let place = open(settings, args)?;
     let log = place.log();
     let what = what(args, log)?;
@@ -57,6 +58,12 @@ pub(super) fn run(args: &LogErase, json: bool) -> Result<Exit> {
         Place::Folder(data, log) => digest_json(&erase(&data, log, &args.why, &plan)?),
         Place::Topic(log, to) => erase_into(&log, to, &args.why, &plan)?,
     };
+    for topic in &beside {
+        report::say(&format!(
+            "the topic {topic} may hold what is erased: delete it, or name another one, before the \
+             nodes start; it is filled anew"
+        ));
+    }
     report::result(json, &shown(&plan, Some(done)), || lines(&what, &plan, "erased"));
     Ok(Exit::Done)
 }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use api::{Api, HttpMetrics};
+use api::{Api, HttpMetrics, TopicNames};
 use backup::Backups;
 use log::Log;
+use log_kafka::Form;
 use prometheus::IntGauge;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -24,12 +25,13 @@ use crate::metrics::NodeHealth;
 use crate::node::{Node, Settings, WayIn};
 use crate::port::IngestPort;
 use crate::report;
+use crate::topics::{self, TopicFare, TopicMetrics};
 
 mod leading;
 mod sources;
 mod targets;
 
-use leading::{Leader, Leading};
+use leading::{Leader, Leading, Telling};
 use sources::Configured;
 
 /// Where to listen, unless told otherwise.
@@ -54,6 +56,7 @@ pub(crate) fn run(args: &Serve) -> Result<Exit> {
     let listener = std::net::TcpListener::bind(address)
         .with_context(|| format!("{address} can't be listened on"))?;
     listener.set_nonblocking(true)?;
+    topics::check(&settings.topics)?;
     let node = Arc::new(Node::open(&settings)?);
     let port = Arc::new(IngestPort::new(&config.reading));
     let runtime = tokio::runtime::Runtime::new()?;
@@ -95,10 +98,11 @@ async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let (stop, stopping) = watch::channel(false);
-    let (api, leads) = api(node, settings, config, Arc::clone(port))?;
+    let (api, leads, topics) = api(node, settings, config, Arc::clone(port))?;
     connectors.inbox.register(&node.registry)?;
     let inbox = Arc::clone(&connectors.inbox) as Arc<dyn api::Deliveries>;
     let api = api.until(stopping.clone()).with_deliveries(inbox);
+    let telling = Telling { api: api.clone(), topics };
     let router = api::router(api);
     let server =
         tokio::spawn(listen::serve(listener, router, listen::Limits::default(), stopping.clone()));
@@ -106,7 +110,7 @@ async fn serve(
     let mut leading = None;
     let ended = tokio::select! {
         ended = &mut ends => ended,
-        started = start(node, settings, connectors, &stopping, leads) => match started {
+        started = start(node, settings, connectors, &stopping, (leads, telling)) => match started {
             Err(why) => Err(why),
             Ok((way_in, started)) => {
                 port.open(way_in);
@@ -154,7 +158,7 @@ async fn start(
     settings: &Settings,
     connectors: Configured,
     stopping: &watch::Receiver<bool>,
-    leads: IntGauge,
+    (leads, telling): (IntGauge, Telling),
 ) -> Result<(WayIn, Leading)> {
     let nobody_waits = Arc::new(AtomicBool::new(false));
     let _told = OnDrop(Arc::clone(&nobody_waits));
@@ -169,6 +173,7 @@ async fn start(
         connectors,
         stopping: stopping.clone(),
         leads,
+        telling,
     })?;
     Ok((way_in, leading))
 }
@@ -180,6 +185,20 @@ impl Drop for OnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// The names of the topics, as they are described: those of the configuration, where it names them.
+fn topic_names(settings: &Settings) -> TopicNames {
+    let mut names = TopicNames::default();
+    for options in settings.kafka.iter().chain(&settings.topics) {
+        let name = match options.form {
+            Form::Log => &mut names.events,
+            Form::State => &mut names.state,
+            Form::Changes => &mut names.changes,
+        };
+        name.clone_from(&options.topic);
+    }
+    names
 }
 
 /// Ends when the process is told to stop, or the log can't be followed any more.
@@ -195,7 +214,13 @@ fn api(
     settings: &Settings,
     config: &Config,
     port: Arc<IngestPort>,
-) -> Result<(Api, IntGauge)> {
+) -> Result<(Api, IntGauge, Vec<(log_kafka::Options, Arc<TopicFare>)>)> {
+    let metrics = TopicMetrics::new(&node.registry)?;
+    let fare = |options: &log_kafka::Options| {
+        (options.clone(), Arc::new(TopicFare::new(&metrics, &options.topic)))
+    };
+    let topics: Vec<_> = settings.topics.iter().map(fare).collect();
+    let fares = topics.iter().map(|(_, fare)| Arc::clone(fare)).collect();
     let health = NodeHealth::new(
         &node.registry,
         Arc::clone(&node.log),
@@ -204,7 +229,8 @@ fn api(
         node.search.clone(),
         node.kafka.clone(),
         Arc::clone(&port),
-    )?;
+    )?
+    .with_topics(fares);
     let leads = health.leads();
     let api = Api::new(
         Arc::clone(&node.views),
@@ -216,12 +242,13 @@ fn api(
         HttpMetrics::new(&node.registry)?,
         config.tokens()?,
     );
+    let api = api.with_topics(topic_names(settings));
     let api = api.with_search(node.search.clone()).with_cors(config.cors()?);
-    let Some(folder) = &config.backup.folder else { return Ok((api, leads)) };
+    let Some(folder) = &config.backup.folder else { return Ok((api, leads, topics)) };
     let (log, views) = (node.embedded.clone(), Arc::clone(&node.views));
     let backups = Backups::of(folder);
     let backups = OnDemand::new(log, views, &settings.data, backups, config.backup.keep);
-    Ok((api.with_backups(Arc::new(backups)), leads))
+    Ok((api.with_backups(Arc::new(backups)), leads, topics))
 }
 
 /// Ends when the process is told to stop.

@@ -11,7 +11,8 @@ use crate::history::feed::{Cursor, Item, Place};
 /// The type of a batch of them.
 pub(super) const BATCH: &str = "application/cloudevents-batch+json";
 
-const CHANGED: &str = "dev.annals.entity.changed.v1";
+pub(crate) const CHANGED: &str = "dev.annals.entity.changed.v1";
+pub(crate) const STATE: &str = "dev.annals.entity.state.v1";
 const COMPLETE: &str = "dev.annals.snapshot.completed.v1";
 
 /// An event.
@@ -41,13 +42,21 @@ pub(crate) struct CloudEvent {
 }
 
 impl CloudEvent {
-    fn new(cursor: Cursor, item: Item) -> Self {
+    pub(super) fn new(cursor: Cursor, item: Item) -> Self {
         let position = event::Position { log: cursor.log, offset: cursor.offset };
         let (id, r#type, subject, time, data) = match item {
             Item::Change { shown, reference, time } => {
                 let data = serde_json::to_value(&*shown).unwrap_or_default();
                 let id = data["id"].as_str().unwrap_or_default().to_owned();
                 (id, CHANGED, Some(reference.to_string()), Some(time), data)
+            }
+            Item::State { state, of_change } => {
+                let reference = Some(state.reference.to_string());
+                let (id, time) = match of_change {
+                    Some(change) => (change.id, change.time),
+                    None => (cursor.to_string(), None),
+                };
+                (id, STATE, reference, time, state.entity.unwrap_or_default())
             }
             Item::Entity { reference, entity } => {
                 let data = json!({
@@ -67,7 +76,7 @@ impl CloudEvent {
         Self {
             specversion: "1.0",
             id,
-            source: format!("urn:annals:log:{}", cursor.log),
+            source: Self::source(cursor.log),
             r#type,
             subject,
             time,
@@ -75,6 +84,41 @@ impl CloudEvent {
             datacontenttype: "application/json",
             data,
         }
+    }
+}
+
+/// An event with its attributes apart from its data, as messages have it: CloudEvents' [binary
+/// content mode] on Kafka.
+///
+/// [binary content mode]: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+pub(super) struct Binary {
+    pub(super) subject: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) data: Value,
+}
+
+impl CloudEvent {
+    pub(super) fn source(log: event::LogId) -> String {
+        format!("urn:annals:log:{log}")
+    }
+
+    pub(super) fn into_binary(self) -> Binary {
+        let Self { specversion, id, source, r#type, subject, time, cursor, datacontenttype, data } =
+            self;
+        let mut headers: Vec<(String, String)> = Vec::new();
+        let mut put = |name: &str, value: String| headers.push((name.to_owned(), value));
+        put("ce_specversion", specversion.to_owned());
+        put("ce_id", id);
+        put("ce_source", source);
+        put("ce_type", r#type.to_owned());
+        let subject = subject.unwrap_or_default();
+        put("ce_subject", subject.clone());
+        if let Some(time) = time {
+            put("ce_time", time);
+        }
+        put("ce_cursor", cursor);
+        put("content-type", datacontenttype.to_owned());
+        Binary { subject, headers, data }
     }
 }
 
@@ -92,7 +136,7 @@ pub(super) fn lines(items: Vec<(Cursor, Item)>) -> String {
     for (cursor, item) in items {
         let name = match &item {
             Item::Change { .. } => "change",
-            Item::Entity { .. } => "snapshot",
+            Item::Entity { .. } | Item::State { .. } => "snapshot",
             Item::Complete => "snapshot-complete",
         };
         let event = CloudEvent::new(cursor, item);

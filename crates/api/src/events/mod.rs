@@ -2,6 +2,9 @@
 
 mod cloud;
 mod stream;
+pub(crate) mod topics;
+
+pub(crate) use cloud::{CHANGED, STATE};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,7 +16,7 @@ use super::selection::Sides;
 use crate::ApiError;
 
 /// Beyond so many rows, relations are left out of the documents of a change that is one of many.
-const RELATION_ROWS_MAX: usize = 2000;
+pub(crate) const RELATION_ROWS_MAX: usize = 2000;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
@@ -80,6 +80,8 @@ pub(crate) struct Change {
     /// was at the time, for filters.
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
+    /// Whether all relations stand in the documents.
+    pub(crate) is_whole: bool,
     pub(crate) patch: Vec<PatchOperation>,
     /// How long the documents are.
     pub(crate) bytes: usize,
@@ -93,6 +95,9 @@ pub(crate) struct Changes {
     before: Option<Reader>,
     /// Whether relations stand in all documents, however many there are.
     pub(crate) with_all_relations: bool,
+    /// Whether only what the entity is after a change is wanted, of which it is told alike whatever
+    /// it was before.
+    pub(crate) states_only: bool,
     /// Of how many changes the documents were read.
     pub(crate) documents_read: Cell<usize>,
 }
@@ -102,7 +107,13 @@ impl Changes {
     pub(crate) fn of(reader: &Reader, offset: Offset) -> Result<Self, ApiError> {
         let after = reader.at(offset)?;
         let before = offset.checked_sub(1).map(|before| reader.at(before)).transpose()?;
-        Ok(Self { after, before, with_all_relations: false, documents_read: Cell::new(0) })
+        Ok(Self {
+            after,
+            before,
+            with_all_relations: false,
+            states_only: false,
+            documents_read: Cell::new(0),
+        })
     }
 
     /// The change of an entity, where it is wanted, which is asked before its documents are read;
@@ -151,10 +162,11 @@ impl Changes {
             version.as_ref().map_or(0, |version| version.document.len())
         };
         let bytes = length(&was) + length(&now);
-        let (before, after) = self.documents(id, was, now)?;
+        let (before, after, is_whole) = self.documents(id, was, now)?;
         let of_document = aspect.is_none() && activity.is_none();
+        let is_compared = of_document && !self.states_only;
         let patch =
-            if of_document { diff::patch(before.as_ref(), after.as_ref()) } else { Vec::new() };
+            if is_compared { diff::patch(before.as_ref(), after.as_ref()) } else { Vec::new() };
         Ok(Some(Change {
             position: self.after.position(),
             entity: id,
@@ -165,6 +177,7 @@ impl Changes {
             removed: self.after.named(&touch.removed)?,
             before,
             after,
+            is_whole,
             patch,
             bytes,
             aspect,
@@ -178,19 +191,19 @@ impl Changes {
         Ok(Sides { before: before.unwrap_or(false), after: self.after.is_under(id, above)? })
     }
 
-    /// The documents before and after. Where there are both, and very many relations, these are
+    /// The documents before and after, and whether all relations stand in them. Where there are both, and very many relations, these are
     /// left out of both: what changed of them is told beside.
     fn documents(
         &self,
         id: EntityId,
         was: Option<Arc<Version>>,
         now: Option<Arc<Version>>,
-    ) -> Result<(Option<Value>, Option<Value>), ApiError> {
+    ) -> Result<(Option<Value>, Option<Value>, bool), ApiError> {
         let was = was.filter(|version| version.is_listed());
         let now = now.filter(|version| version.is_listed());
+        let is_told_whole = !self.states_only && (was.is_none() || now.is_none());
         let whole = self.with_all_relations
-            || was.is_none()
-            || now.is_none()
+            || is_told_whole
             || self.after.has_few_relations(id, RELATION_ROWS_MAX)?;
         let read = |reader: Option<&Reader>, version: Option<Arc<Version>>| {
             let (Some(reader), Some(version)) = (reader, version) else { return Ok(None) };
@@ -203,7 +216,12 @@ impl Changes {
             let value = value.map_err(|_| ApiError::internal("an entity can't be read"))?;
             Ok::<_, ApiError>(Some(value))
         };
-        Ok((read(self.before.as_ref(), was)?, read(Some(&self.after), now)?))
+        let before = match was {
+            // That it was there is all that matters then.
+            Some(_) if self.states_only => Some(Value::Null),
+            was => read(self.before.as_ref(), was)?,
+        };
+        Ok((before, read(Some(&self.after), now)?, whole))
     }
 
     /// What a version is to those who see what the catalog lists.

@@ -93,7 +93,7 @@ pub(crate) async fn list(
         let next_cursor = (!step.is_at_end).then(|| feed.cursor().to_string());
         let items = step.items.into_iter().filter_map(|(_, item)| match item {
             Item::Change { shown, .. } => Some(*shown),
-            Item::Entity { .. } | Item::Complete => None,
+            Item::Entity { .. } | Item::State { .. } | Item::Complete => None,
         });
         let body = ChangesShown { items: items.collect(), page_info: PageInfo { next_cursor } };
         Ok(([at.header()], Json(body)).into_response())

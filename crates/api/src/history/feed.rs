@@ -13,7 +13,7 @@ use model::reference::EntityRef;
 use serde_json::Value;
 use views::{CatalogChange, Reader, Touch};
 
-use super::change::{ChangeShown, Changes};
+use super::change::{Change, ChangeShown, Changes, RELATION_ROWS_MAX};
 use super::selection::{Selection, Sides};
 use crate::{Api, ApiError};
 
@@ -100,10 +100,27 @@ pub(crate) struct Budget {
 pub(crate) enum Item {
     /// A change.
     Change { shown: Box<ChangeShown>, reference: EntityRef, time: String },
+    /// An entity as a change has left it, or as it was at the position of a snapshot; nothing where
+    /// it is there no more.
+    State { state: State, of_change: Option<ChangeOf> },
     /// An entity as it was at the position of a snapshot.
     Entity { reference: EntityRef, entity: Value },
     /// The snapshot is complete.
     Complete,
+}
+
+/// What an entity is.
+pub(crate) struct State {
+    pub(crate) reference: EntityRef,
+    pub(crate) entity: Option<Value>,
+    /// Whether all its relations stand in it.
+    pub(crate) is_whole: bool,
+}
+
+/// Which change it was, and when.
+pub(crate) struct ChangeOf {
+    pub(crate) id: String,
+    pub(crate) time: Option<String>,
 }
 
 /// What a step came to.
@@ -123,6 +140,8 @@ pub(crate) struct Feed {
     until: Option<Offset>,
     /// Whether changes come with their documents.
     documents: bool,
+    /// Whether entities come as they are after each change, instead of changes.
+    states: bool,
     /// Records that come next, with what they changed.
     records: VecDeque<(Offset, Vec<CatalogChange>)>,
     /// What is left of a record that was looked at.
@@ -138,6 +157,7 @@ impl Feed {
             cursor,
             until: None,
             documents: true,
+            states: false,
             records: VecDeque::new(),
             rest: None,
         }
@@ -146,6 +166,11 @@ impl Feed {
     /// The same, up to and with a record, and with documents or without.
     pub(crate) fn up_to(self, until: Offset, documents: bool) -> Self {
         Self { until: Some(until), documents, ..self }
+    }
+
+    /// The same, but with entities as changes leave them instead of changes.
+    pub(crate) fn as_states(self) -> Self {
+        Self { states: true, ..self }
     }
 
     pub(crate) fn cursor(&self) -> Cursor {
@@ -207,6 +232,15 @@ impl Feed {
                 {
                     continue;
                 }
+                if self.states {
+                    let Some((state, size)) = state_of(&reader, *id, reference)? else { continue };
+                    bytes += size;
+                    step.items.push((cursor, Item::State { state, of_change: None }));
+                    if step.items.len() >= budget.items || bytes >= budget.bytes {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 let Some(served) = reader.serve(*id)? else { continue };
                 let entity = serde_json::from_slice(&served.json).unwrap_or_default();
                 bytes += served.json.len();
@@ -227,6 +261,7 @@ impl Feed {
             if let Some((offset, mut touched)) = self.rest.take() {
                 let mut changes = Changes::of(reader, offset)?;
                 changes.with_all_relations = self.selection.asks_for_relations();
+                changes.states_only = self.states;
                 let mut is_enough = false;
                 while let Some(touch) = touched.pop_front() {
                     let cursor = self.at(offset, Place::Within(touch.entity));
@@ -300,11 +335,40 @@ impl Feed {
             None => Sides::BOTH,
         };
         let Some(selected) = self.selection.selects(&change, under) else { return Ok(None) };
-        let shown = Box::new(change.shown(reader, self.documents, selected.0)?);
         let time = change.cause.time.unwrap_or(change.cause.recorded).to_string();
+        if self.states {
+            if !change.is_of_document() {
+                return Ok(None);
+            }
+            let of_change = Some(ChangeOf { id: change.id(), time: Some(time) });
+            let Change { reference, after: entity, is_whole, bytes, .. } = change;
+            let state = State { reference, entity, is_whole };
+            return Ok(Some((Item::State { state, of_change }, bytes)));
+        }
+        let shown = Box::new(change.shown(reader, self.documents, selected.0)?);
         let item = Item::Change { shown, reference: change.reference, time };
         Ok(Some((item, change.bytes)))
     }
+}
+
+/// An entity as a reader finds it, with its relations unless there are very many; and how long its
+/// document is. Nothing where it is not listed.
+pub(crate) fn state_of(
+    reader: &Reader,
+    id: EntityId,
+    reference: EntityRef,
+) -> Result<Option<(State, usize)>, ApiError> {
+    let version = reader.version(id)?.filter(|version| version.is_listed());
+    let Some(version) = version else { return Ok(None) };
+    let is_whole = reader.has_few_relations(id, RELATION_ROWS_MAX)?;
+    let json = if is_whole {
+        reader.serve(id)?.map(|served| served.json).unwrap_or_default()
+    } else {
+        version.document.clone()
+    };
+    let entity = serde_json::from_slice(&json);
+    let entity = entity.map_err(|_| ApiError::internal("an entity can't be read"))?;
+    Ok(Some((State { reference, entity: Some(entity), is_whole }, json.len())))
 }
 
 #[cfg(test)]

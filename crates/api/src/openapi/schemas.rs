@@ -365,3 +365,17 @@ pub(crate) struct Document {
     #[schema(value_type = Object)]
     components: Value,
 }
+
+/// An AsyncAPI document.
+#[derive(ToSchema)]
+pub(crate) struct AsyncDocument {
+    asyncapi: String,
+    #[schema(value_type = Object)]
+    info: Value,
+    #[schema(value_type = Object)]
+    channels: Value,
+    #[schema(value_type = Object)]
+    operations: Value,
+    #[schema(value_type = Object)]
+    components: Value,
+}

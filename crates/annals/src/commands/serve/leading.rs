@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use api::Api;
 use log_kafka::Lease;
 use prometheus::IntGauge;
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::OnDrop;
 use super::sources::{Configured, Sources};
 use crate::node::{Node, Settings, WayIn};
+use crate::topics::{TopicFare, Topics};
 
 /// How long it is waited before what failed is started again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -33,6 +35,15 @@ pub(super) struct Leader {
     pub(super) stopping: watch::Receiver<bool>,
     /// 1 while it leads.
     pub(super) leads: IntGauge,
+    /// What it tells on topics beside the log.
+    pub(super) telling: Telling,
+}
+
+/// The topics beside the log, and what is told on them.
+#[derive(Clone)]
+pub(super) struct Telling {
+    pub(super) api: Api,
+    pub(super) topics: Vec<(log_kafka::Options, Arc<TopicFare>)>,
 }
 
 /// A node that leads, or waits for it.
@@ -143,12 +154,16 @@ impl Leader {
             Err(error) => Err(error),
             Ok(sources) => {
                 self.leads.set(1);
+                let Telling { api, topics } = &self.telling;
+                let mut written = Topics::start(topics, api, self.node.processor.progress())?;
                 let ended = tokio::select! {
                     () = lost(held, stopping) => Ok(()),
                     why = sources.failed() => Err(anyhow!(why)),
                 };
                 stop.send_replace(true);
+                let stopping = tokio::task::spawn_blocking(move || written.stop());
                 sources.stop().await;
+                stopping.await?;
                 ended
             }
         };
