@@ -9,6 +9,7 @@ mod moving;
 mod nodes;
 mod replicas;
 mod topics;
+mod upgrade;
 
 use support::kafka::Kafka;
 use support::process::skip;

@@ -69,6 +69,12 @@ impl Nodes {
         program().serve(&self.data(name), &["--config", self.config.to_str().unwrap()])
     }
 
+    /// Starts a node with something in its environment.
+    pub(crate) fn serve_with(&self, name: &str, env: &[(&str, &str)]) -> Server {
+        let args = ["--config", self.config.to_str().unwrap()];
+        program().serve_with(&self.data(name), &args, env)
+    }
+
     /// Writes a component into the catalog's files.
     pub(crate) fn write(&self, name: &str, lifecycle: &str) {
         let path = self.folder.path().join("new");

@@ -158,6 +158,12 @@ fn topics_hold_each_change_and_what_there_is_whichever_leader_is_killed() {
     let Some(kafka) = kafka("topics of state and changes") else { return };
     let topics = topics(&kafka);
     let nodes = &topics.nodes;
+    // Compacted soon, and in small pieces.
+    let configs = ["cleanup.policy=compact", "max.message.bytes=10000000", "segment.ms=200"];
+    let configs = [&configs[..], &["min.cleanable.dirty.ratio=0.01"]].concat();
+    let make = ["--create", "--topic", &topics.state, "--partitions", "1"];
+    let configs: Vec<&str> = configs.iter().flat_map(|config| ["--config", config]).collect();
+    kafka.topics(&[&make[..], &configs].concat());
     let seed = rand::random();
     println!("seed {seed}");
     let mut random = Random::new(seed);
@@ -200,6 +206,18 @@ fn topics_hold_each_change_and_what_there_is_whichever_leader_is_killed() {
     assert_told(&kafka, &topics, &client);
     // kcat reads the same.
     kcat(&kafka, &topics);
+    // Compacted, it says the same. What stands last is never compacted, so more comes.
+    let (mut written, mut left, mut round) = (0, 0, 0);
+    let position = until("a topic that is compacted", || {
+        round += 1;
+        let position = ingest(&client, "s", "c2", &format!("l{round}"));
+        let read = kafka.read(&topics.state);
+        (written, left) = (read.last()?.offset, read.len());
+        (written > left as i64 + 100).then_some(position)
+    });
+    println!("the topic was compacted: {left} messages of {written} are left");
+    told(&client, &topics, &position);
+    assert_told(&kafka, &topics, &client);
     // After what others wrote last, another leader goes on from what is ours.
     kafka.write(&topics.changes, "", &[], Some("no change of ours"));
     for (_, server) in servers {

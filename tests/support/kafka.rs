@@ -23,6 +23,8 @@ pub struct Kafka {
     pub address: String,
     /// More of the brokers' properties.
     extra: String,
+    /// How their folders are formatted beside.
+    format: String,
     brokers: u32,
     topics: AtomicU32,
 }
@@ -52,6 +54,57 @@ impl Kafka {
         Ok((kafka, proxy))
     }
 
+    /// Starts a broker that is reached with a name and a password: a secret of `annals`. Gives the
+    /// addresses without TLS and with it, and the file with the certificate.
+    ///
+    /// # Errors
+    /// As [`Kafka::start`].
+    pub fn start_secured(secret: &str) -> Result<(Self, [String; 2], PathBuf), String> {
+        let mut kafka = Self::stopped(1)?;
+        let (certificate, keys) =
+            (kafka.folder.path().join("cert"), kafka.folder.path().join("keys"));
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]);
+        openssl.args(["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]);
+        let made = openssl.arg("-keyout").arg(&keys).arg("-out").arg(&certificate).output();
+        let made = made.map_err(|error| format!("openssl: {error}"))?;
+        if !made.status.success() {
+            return Err(said(&made));
+        }
+        // One file with both.
+        let both = [&keys, &certificate].map(|path| std::fs::read_to_string(path).unwrap());
+        std::fs::write(&keys, both.concat()).unwrap();
+        kafka.brokers = 2;
+        let port: u16 = kafka.run(&["port"]).parse().unwrap();
+        kafka.brokers = 1;
+        let [controller, plain, tls] = [1, 2, 3].map(|more| port + more);
+        let login = "org.apache.kafka.common.security";
+        let mut extra = format!(
+            "listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},\
+             SASL://127.0.0.1:{plain},TLS://127.0.0.1:{tls}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,\
+             SASL:SASL_PLAINTEXT,TLS:SASL_SSL\n\
+             sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512\n\
+             listener.name.tls.ssl.keystore.type=PEM\n\
+             listener.name.tls.ssl.keystore.location={}\n",
+            keys.display()
+        );
+        for listener in ["sasl", "tls"] {
+            extra.push_str(&format!(
+                "listener.name.{listener}.plain.sasl.jaas.config={login}.plain.PlainLoginModule \
+                 required user_annals=\"{secret}\";\n\
+                 listener.name.{listener}.scram-sha-512.sasl.jaas.config=\
+                 {login}.scram.ScramLoginModule required;\n"
+            ));
+        }
+        kafka.extra = extra;
+        kafka.format = format!("--add-scram SCRAM-SHA-512=[name=annals,password={secret}]");
+        kafka.run(&["start", &port.to_string()]);
+        kafka.address = format!("127.0.0.1:{port}");
+        let addresses = [plain, tls].map(|port| format!("127.0.0.1:{port}"));
+        Ok((kafka, addresses, certificate))
+    }
+
     fn stopped(brokers: u32) -> Result<Self, String> {
         for step in ["check", "fetch"] {
             let output = script(&[step], &[]);
@@ -60,8 +113,10 @@ impl Kafka {
             }
         }
         let folder = tempfile::tempdir().unwrap();
-        let (address, extra, topics) = (String::new(), String::new(), AtomicU32::new(0));
-        Ok(Self { folder, address, extra, brokers, topics })
+        // What is compacted is so soon.
+        let extra = "log.cleaner.backoff.ms=500".to_owned();
+        let (address, format, topics) = (String::new(), String::new(), AtomicU32::new(0));
+        Ok(Self { folder, address, extra, format, brokers, topics })
     }
 
     fn run(&self, args: &[&str]) -> String {
@@ -74,6 +129,7 @@ impl Kafka {
             ("KAFKA_DATA", data),
             ("KAFKA_HEAP", "256m"),
             ("KAFKA_EXTRA", &self.extra),
+            ("KAFKA_FORMAT", &self.format),
         ];
         let output = script(args, &env);
         assert!(output.status.success(), "{args:?}: {}", said(&output));

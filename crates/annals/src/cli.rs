@@ -157,6 +157,9 @@ pub(crate) enum LogCommand {
         /// In that of a configuration, which may be on Kafka.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Even though nodes know less that began on it once: those are gone, or will stop.
+        #[arg(long)]
+        anyway: bool,
     },
     /// Print how many records there are, and where the log ends.
     Stat {

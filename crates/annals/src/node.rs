@@ -228,7 +228,7 @@ impl Node {
             return Err(Wrong(identity::elsewhere(&settings.data)).into());
         }
         let key = identity.as_ref().map(|key| key.public().to_string());
-        let boot = Boot { origin: settings.origin.clone(), rules: fold::RULES_VERSION, key };
+        let boot = Boot { origin: settings.origin.clone(), rules: fold::rules_known(), key };
         if ingest::boot(&log, &system_clock(), &boot)? {
             tracing::info!(data = %settings.data.display(), "a new log is begun");
         }
@@ -278,14 +278,14 @@ impl Node {
             ..ingest::Options::default()
         };
         let ingest = Ingest::new(Arc::clone(&self.log), Arc::new(known), clock, &kinds, options)?;
-        let own = ingest.begin(&SourceName::new(&format!("api/{name}"))?, crate_version())?;
+        let own = ingest.begin(&SourceName::new(&format!("api/{name}"))?, &version())?;
         if let (Some(key), Some(reader)) = (&self.identity, self.views.reader()) {
             attest::introduce(key, &reader, &own)?;
         }
         if self.kafka.is_none() {
             let applied = self.views.applied().map_or(0, |applied| applied.rules);
-            if applied < fold::RULES_VERSION {
-                let adopted = Event::FoldAdopted(FoldAdopted { version: fold::RULES_VERSION });
+            if applied < fold::rules_known() {
+                let adopted = Event::FoldAdopted(FoldAdopted { version: fold::rules_known() });
                 own.append(vec![Draft::new(&adopted)])?;
             }
         }
@@ -437,6 +437,7 @@ fn custom_kinds(policy: &PolicySet) -> Result<Kinds> {
     Ok(Kinds::new(custom.collect::<Result<_, _>>()?)?)
 }
 
-pub(crate) fn crate_version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
+/// The version that a node begins its sources with: the program's, and which rules it knows.
+pub(crate) fn version() -> String {
+    format!("{}+rules.{}", env!("CARGO_PKG_VERSION"), fold::rules_known())
 }

@@ -25,6 +25,8 @@ mod prepare;
 mod prior;
 mod relations;
 mod rows;
+#[cfg(feature = "plant")]
+mod tomorrow;
 mod v1;
 mod why;
 
@@ -47,8 +49,15 @@ pub use rows::{
 pub use v1::Admission;
 pub use why::Why;
 
-/// The latest version of the rules that this program knows.
+/// The latest version of the rules.
 pub const RULES_VERSION: u32 = 1;
+
+/// The latest version of the rules that this program knows. A build for tests may be told to know
+/// one more, so that an upgrade can be played.
+#[must_use]
+pub fn rules_known() -> u32 {
+    RULES_VERSION + u32::from(plant::planted("rules-of-tomorrow"))
+}
 
 /// What became of a record, or of one step of a record that touches very many rows.
 #[derive(Debug)]
@@ -113,6 +122,10 @@ pub fn fold(prior: &Prior, record: &Prepared, step: Option<&Step>) -> Folded {
     match prior.rules().version {
         // Version 0 stands before any was adopted; the first is in force from the beginning.
         0 | 1 => v1::fold(prior, record, step),
+        #[cfg(feature = "plant")]
+        version if version > RULES_VERSION && version <= rules_known() => {
+            tomorrow::fold(prior, record, step)
+        }
         version => Folded::Halt(Halt::Rules { version }),
     }
 }

@@ -1,5 +1,6 @@
 import io.cloudevents.CloudEvent;
 import io.cloudevents.kafka.CloudEventDeserializer;
+import io.cloudevents.kafka.KafkaMessageFactory;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -37,6 +38,10 @@ public final class ReadEvents {
 
   private static void print(ConsumerRecord<String, CloudEvent> record) {
     CloudEvent event = record.value();
+    if (event == null) {
+      // The client has no value to hand out of a tombstone; what it is of stands in the headers.
+      event = KafkaMessageFactory.createReader(record.headers(), null).toEvent();
+    }
     String data = event.getData() == null ? "-" : "" + event.getData().toBytes().length;
     String line = String.join(" ", record.topic(), "" + record.offset(), text(record.key()),
         event.getId(), event.getSource().toString(), event.getType(), text(event.getSubject()), data);

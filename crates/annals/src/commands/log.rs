@@ -47,8 +47,8 @@ pub(crate) fn run(command: &LogCommand, json: bool) -> Result<Exit> {
         LogCommand::Stat { source } => stat(source, json),
         LogCommand::Copy(args) => copy::run(args, json),
         LogCommand::Erase(args) => erase::run(args, json),
-        LogCommand::Adopt { data, config } => {
-            adopt::run(opened(data.as_deref(), config.as_deref(), false)?, json)
+        LogCommand::Adopt { data, config, anyway } => {
+            adopt::run(opened(data.as_deref(), config.as_deref(), false)?, *anyway, json)
         }
     }
 }

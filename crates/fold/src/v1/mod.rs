@@ -87,7 +87,7 @@ fn check_first(record: &Prepared) -> Result<(), Halt> {
 fn check_known(act: &Act) -> Result<(), Halt> {
     match act {
         Act::Newer(newer) => Err(Halt::Newer(newer.clone())),
-        Act::Adopted { version } if *version > crate::RULES_VERSION => {
+        Act::Adopted { version } if *version > crate::rules_known() => {
             Err(Halt::Rules { version: *version })
         }
         _ => Ok(()),

@@ -17,7 +17,7 @@ use super::targets::Targets;
 use crate::config::{Config, own_api_versions};
 use crate::connectors::Connector;
 use crate::deliveries::Inbox;
-use crate::node::{Node, crate_version};
+use crate::node::{Node, version};
 
 /// How long connectors get to stop.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -142,7 +142,7 @@ fn begin(
     threads: &Mutex<Vec<JoinHandle<()>>>,
     start: impl FnOnce(Start) -> Start,
 ) -> Result<(Start, Emitter)> {
-    let appender = ingest.begin(source, crate_version())?;
+    let appender = ingest.begin(source, &version())?;
     let known = ingest.known();
     let cursor = known.source(source)?.and_then(|source| source.cursor);
     let scopes = known.scopes(&format!("{source}/"))?;
