@@ -8,6 +8,7 @@ mod lost;
 mod moving;
 mod nodes;
 mod replicas;
+mod secured;
 mod topics;
 mod upgrade;
 

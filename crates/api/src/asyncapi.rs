@@ -62,13 +62,13 @@ pub(crate) fn document(names: &TopicNames) -> Value {
     };
     let channels = json!({
         "events": channel(&names.events, "The log: every record, in its order.", "delete",
-            of(&[&records])),
+            &of(&[&records])),
         "changes": channel(&names.changes, "Every change of an entity, as `/api/events` sends it, at \
             least once; those of one record are told one after the other, and those that come again \
-            have the same `ce_id`.", "delete", of(&[&change])),
+            have the same `ce_id`.", "delete", &of(&[&change])),
         "state": channel(&names.state, "Each entity as the catalog serves it, by its reference; an \
             entity that is there no more is a tombstone. Where one comes with a lower \
-            `annals-position` than before, a later one follows.", "compact", of(&[&state, &gone])),
+            `annals-position` than before, a later one follows.", "compact", &of(&[&state, &gone])),
     });
     let operation = |channel: &str, about: &str| {
         let channel = format!("#/channels/{channel}");
@@ -95,7 +95,7 @@ pub(crate) fn document(names: &TopicNames) -> Value {
     })
 }
 
-fn channel(topic: &str, about: &str, policy: &str, messages: Map<String, Value>) -> Value {
+fn channel(topic: &str, about: &str, policy: &str, messages: &Map<String, Value>) -> Value {
     let mut configuration = json!({"cleanup.policy": [policy]});
     if policy == "delete" {
         configuration["retention.ms"] = json!(-1);

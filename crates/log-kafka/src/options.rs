@@ -181,9 +181,9 @@ impl Options {
         Ok(Self { topic: topic.to_owned(), create, form, ..self.clone() })
     }
 
-    /// What every client is told.
-    fn common(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
+    /// Tells a client what every client is told. (A configuration does not give its secrets away, so
+    /// that one can't be made of another.)
+    fn tell(&self, config: &mut ClientConfig) {
         // The user's own may say otherwise of these.
         for (key, value) in [
             ("client.id", "annals"),
@@ -197,7 +197,6 @@ impl Options {
         }
         config.extend(self.properties.iter().map(|(key, value)| (key.clone(), value.clone())));
         config.set_log_level(RDKafkaLogLevel::Warning);
-        config
     }
 
     /// What a client that reads is told.
@@ -206,7 +205,7 @@ impl Options {
         config.set("queued.max.messages.kbytes", READ_AHEAD_KB);
         config.set("max.partition.fetch.bytes", "4194304");
         config.set("fetch.queue.backoff.ms", "10");
-        config.extend(self.common().config_map().iter().map(owned));
+        self.tell(&mut config);
         for key in [
             "auto.offset.reset",
             "check.crcs",
@@ -218,7 +217,6 @@ impl Options {
         }
         // librdkafka wants one, even where nobody joins it.
         config.set(GROUP, &self.group);
-        config.set_log_level(RDKafkaLogLevel::Warning);
         config
     }
 
@@ -229,19 +227,20 @@ impl Options {
         config.set("linger.ms", "1");
         config.set("compression.codec", "lz4");
         config.set("batch.size", "1000000");
-        config.extend(self.common().config_map().iter().map(owned));
+        self.tell(&mut config);
         for key in ["acks", "enable.gapless.guarantee", "enable.idempotence", "message.timeout.ms"]
         {
             own(&mut config, key);
         }
         config.set("message.max.bytes", self.form.message_bytes_max().to_string());
-        config.set_log_level(RDKafkaLogLevel::Warning);
         config
     }
 
     /// What a client that asks about topics is told.
     pub(crate) fn admin(&self) -> ClientConfig {
-        self.common()
+        let mut config = ClientConfig::new();
+        self.tell(&mut config);
+        config
     }
 
     /// What the member of the lease's group is told.
@@ -265,10 +264,6 @@ fn check_name(topic: &str) -> Result<(), OptionsError> {
         return Ok(());
     }
     Err(OptionsError::Topic(topic.chars().take(40).collect()))
-}
-
-fn owned((key, value): (&&str, &&str)) -> (String, String) {
-    ((*key).to_owned(), (*value).to_owned())
 }
 
 fn own(config: &mut ClientConfig, key: &str) {
@@ -314,6 +309,10 @@ mod tests {
         }
         let good = options("a", &[servers, ("sasl.password", "s3cret")]).unwrap();
         assert!(!format!("{good:?}").contains("s3cret"));
+        // Each client comes with the secret itself.
+        for config in [good.admin(), good.consumer(), good.producer(), good.lease()] {
+            assert_eq!(config.get("sasl.password"), Some("s3cret"));
+        }
         assert_eq!(good.producer().get("acks"), Some("all"));
         assert_eq!(good.consumer().get("auto.offset.reset"), Some("error"));
     }

@@ -31,7 +31,7 @@ mod leading;
 mod sources;
 mod targets;
 
-use leading::{Leader, Leading, Telling};
+use leading::{Leader, Leading, Telling, Written};
 use sources::Configured;
 
 /// Where to listen, unless told otherwise.
@@ -214,12 +214,12 @@ fn api(
     settings: &Settings,
     config: &Config,
     port: Arc<IngestPort>,
-) -> Result<(Api, IntGauge, Vec<(log_kafka::Options, Arc<TopicFare>)>)> {
+) -> Result<(Api, IntGauge, Written)> {
     let metrics = TopicMetrics::new(&node.registry)?;
     let fare = |options: &log_kafka::Options| {
         (options.clone(), Arc::new(TopicFare::new(&metrics, &options.topic)))
     };
-    let topics: Vec<_> = settings.topics.iter().map(fare).collect();
+    let topics: Written = settings.topics.iter().map(fare).collect();
     let fares = topics.iter().map(|(_, fare)| Arc::clone(fare)).collect();
     let health = NodeHealth::new(
         &node.registry,

@@ -162,7 +162,7 @@ impl Teller {
             None => Cursor { log: now.log, offset: 0, place: Place::Done },
         };
         let feed = Feed::new(api, Selection::default(), cursor);
-        let feed = if telling == Telling::State { feed.as_states() } else { feed };
+        let feed = if telling == Telling::State { feed.of_states() } else { feed };
         Ok(Self { api: api.clone(), telling, feed, erasure, bytes_max })
     }
 

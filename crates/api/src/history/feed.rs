@@ -169,7 +169,7 @@ impl Feed {
     }
 
     /// The same, but with entities as changes leave them instead of changes.
-    pub(crate) fn as_states(self) -> Self {
+    pub(crate) fn of_states(self) -> Self {
         Self { states: true, ..self }
     }
 

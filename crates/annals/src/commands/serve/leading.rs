@@ -43,8 +43,11 @@ pub(super) struct Leader {
 #[derive(Clone)]
 pub(super) struct Telling {
     pub(super) api: Api,
-    pub(super) topics: Vec<(log_kafka::Options, Arc<TopicFare>)>,
+    pub(super) topics: Written,
 }
+
+/// Topics beside the log, each with how it is.
+pub(super) type Written = Vec<(log_kafka::Options, Arc<TopicFare>)>;
 
 /// A node that leads, or waits for it.
 pub(super) enum Leading {
