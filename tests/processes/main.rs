@@ -10,6 +10,8 @@ mod command_line;
 mod corpus;
 mod erasure;
 mod files;
+mod github_read;
+mod github_told;
 mod http;
 mod kills;
 mod large;

@@ -1,13 +1,11 @@
 //! What the connector is configured with.
 
+use connector::{is_id, shown};
 use event::vocabulary::is_key;
 use serde::Deserialize;
 
 use crate::Error;
 use crate::map::cdevents::{By, Matching};
-
-/// The longest id, in bytes.
-const ID_MAX: usize = 63;
 
 /// The shortest secret, in bytes.
 const SECRET_BYTES_MIN: usize = 16;
@@ -58,11 +56,8 @@ impl TryFrom<Written> for Config {
 
     fn try_from(written: Written) -> Result<Self, Error> {
         let Written { id, from, secret, annotation, by } = written;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let starts_well = id.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !starts_well || id.len() > ID_MAX || !id.chars().all(is_plain) {
-            let id = id.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c });
-            return Err(Error::Id { id: id.collect() });
+        if !is_id(&id) {
+            return Err(Error::Id { id: shown(&id) });
         }
         if secret.len() < SECRET_BYTES_MIN {
             return Err(Error::Secret { id });
@@ -79,6 +74,15 @@ impl TryFrom<Written> for Config {
 }
 
 impl Config {
+    /// What takes GitHub's deliveries for a connector of another kind.
+    ///
+    /// # Errors
+    /// An id that is no name, or a secret that can be guessed.
+    pub fn github(id: &str, secret: &str) -> Result<Self, Error> {
+        let (id, secret) = (id.to_owned(), secret.to_owned());
+        Written { id, from: From::GitHub, secret, annotation: None, by: None }.try_into()
+    }
+
     /// The connector's id, which is the topic that it is delivered to.
     #[must_use]
     pub fn id(&self) -> &str {

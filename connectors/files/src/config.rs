@@ -13,9 +13,6 @@ const POLL_SECONDS: u64 = 30;
 /// The longest time between two looks, a day.
 const POLL_SECONDS_MAX: u64 = 86_400;
 
-/// The longest id, in bytes.
-const ID_MAX: usize = 63;
-
 /// A files connector's part of the configuration:
 /// `{id: local, paths: [./catalog, ./more/*.yaml], roots: [..], poll_seconds: 30}`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -98,9 +95,7 @@ impl Config {
     /// # Errors
     /// An id that is no name, no path or an empty one, or a time that is none.
     pub fn check(&self) -> Result<(), Error> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let starts_well = self.id.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !starts_well || self.id.len() > ID_MAX || !self.id.chars().all(is_plain) {
+        if !connector::is_id(&self.id) {
             return Err(Error::Id { id: crate::name::of_text(&self.id) });
         }
         let mut all = self.paths.iter().chain(&self.roots);

@@ -7,16 +7,13 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::Error;
-use connector::shown;
+use connector::{is_id, shown};
 
 /// How long after it ended well the program is run again where nothing else is configured.
 const EVERY_SECONDS: u64 = 60;
 
 /// The longest time between two runs, a day.
 const EVERY_SECONDS_MAX: u64 = 86_400;
-
-/// The longest id, in bytes.
-const ID_MAX: usize = 63;
 
 /// A process connector's part of the configuration:
 /// `{id: inventory, command: [python3, inventory.py], env: {TOKEN: "…"}, every_seconds: 60}`.
@@ -60,9 +57,7 @@ impl TryFrom<Written> for Config {
 
     fn try_from(written: Written) -> Result<Self, Error> {
         let Written { id, command, folder, env, every_seconds: seconds } = written;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        let starts_well = id.starts_with(|c: char| c.is_ascii_alphanumeric());
-        if !starts_well || id.len() > ID_MAX || !id.chars().all(is_plain) {
+        if !is_id(&id) {
             return Err(Error::Id { id: shown(&id) });
         }
         let has_nul = |text: &String| text.contains('\0');

@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use connector::{EmitError, Emitter, Start, Status};
+use connector::{EmitError, Emitter, Start, Voice};
 use event::vocabulary::ConnectorState;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -12,7 +12,7 @@ use crate::Config;
 use crate::child::Running;
 use crate::line::{self, LINE_BYTES_MAX};
 use crate::lines::next;
-use crate::take::{Refused, Taking, failing, say_state, working};
+use crate::take::{Refused, Taking};
 
 /// How long after a run that failed the next one begins: the first time, and at the most.
 const AGAIN_MIN: Duration = Duration::from_secs(1);
@@ -38,10 +38,10 @@ pub async fn run(
     let mut runner = Runner {
         source: config.source(),
         config,
+        voice: Voice::new(emitter.clone()),
         emitter,
         cursor: start.cursor,
         scopes: start.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
-        state: None,
         failures: 0,
     };
     loop {
@@ -71,8 +71,7 @@ struct Runner {
     emitter: Emitter,
     cursor: Option<String>,
     scopes: Vec<String>,
-    /// How the source is, as it was said last.
-    state: Option<Status>,
+    voice: Voice,
     /// How many runs have failed, one after the other.
     failures: u32,
 }
@@ -97,21 +96,21 @@ impl Runner {
         if began.elapsed() >= STEADY {
             self.failures = 0;
         }
-        let (status, pause) = match end {
+        let (state, why, pause) = match end {
             End::Well => {
                 self.failures = 0;
-                (working(), self.config.every)
+                (ConnectorState::Working, None, self.config.every)
             }
             End::Badly(why) => {
                 let (source, failures) = (&self.source, self.failures);
                 tracing::warn!(source, failures, why, "a program failed; it is run again");
                 let pause = AGAIN_MIN * 2_u32.saturating_pow(self.failures.min(16));
                 self.failures += 1;
-                (failing(why), pause.min(AGAIN_MAX))
+                (ConnectorState::Failing, Some(why), pause.min(AGAIN_MAX))
             }
         };
-        let is_well = status.state == ConnectorState::Working;
-        say_state(&self.emitter, &mut self.state, status).await.map_err(|_| Stopped)?;
+        let is_well = state == ConnectorState::Working;
+        self.voice.say(state, why).await.map_err(|_| Stopped)?;
         if is_well {
             self.emitter.looked().await.map_err(|_| Stopped)?;
         }
@@ -124,8 +123,7 @@ impl Runner {
         let scopes = self.scopes.iter().filter_map(|scope| scope.strip_prefix(&prefix));
         let scopes: Vec<&str> = scopes.collect();
         let cursor = self.cursor.clone();
-        let mut taking =
-            Taking::new(&self.source, &self.emitter, &mut self.cursor, &mut self.state);
+        let mut taking = Taking::new(&self.source, &self.emitter, &mut self.cursor, &self.voice);
         let (mut text, mut number) = (Vec::new(), 0);
         running.tell(cursor.as_deref(), &scopes);
         loop {

@@ -1,7 +1,7 @@
 //! Handing on what the program says, line by line.
 
-use connector::{Broken, EmitError, Emitter, Said, Snapshot, Status};
-use event::vocabulary::{ConnectorState, Fault, ScopeName};
+use connector::{Broken, EmitError, Emitter, Said, Snapshot, Status, Voice};
+use event::vocabulary::{Fault, ScopeName};
 
 use crate::line::Line;
 
@@ -29,7 +29,7 @@ pub(crate) struct Taking<'a> {
     emitter: &'a Emitter,
     /// What stands in the log, so that it is not said again.
     cursor: &'a mut Option<String>,
-    state: &'a mut Option<Status>,
+    voice: &'a Voice,
     open: Option<(String, Snapshot)>,
     said: Vec<Said>,
 }
@@ -39,9 +39,9 @@ impl<'a> Taking<'a> {
         source: &'a str,
         emitter: &'a Emitter,
         cursor: &'a mut Option<String>,
-        state: &'a mut Option<Status>,
+        voice: &'a Voice,
     ) -> Self {
-        Self { source, emitter, cursor, state, open: None, said: Vec::new() }
+        Self { source, emitter, cursor, voice, open: None, said: Vec::new() }
     }
 
     /// Whether something waits to be handed on together with what comes next.
@@ -164,7 +164,7 @@ impl<'a> Taking<'a> {
     /// Says how the source is, unless that was said last.
     async fn status(&mut self, status: Status) -> Result<(), Refused> {
         if status.scope.is_none() {
-            return Ok(say_state(self.emitter, self.state, status).await?);
+            return Ok(self.voice.say(status.state, status.why).await?);
         }
         Ok(self.emitter.status(status).await?)
     }
@@ -173,29 +173,4 @@ impl<'a> Taking<'a> {
         let name = format!("{}/{name}", self.source);
         ScopeName::new(&name).map_err(|error| Refused::Line(error.to_string()))
     }
-}
-
-/// Says how the source as a whole is, unless that was said last.
-pub(crate) async fn say_state(
-    emitter: &Emitter,
-    last: &mut Option<Status>,
-    status: Status,
-) -> Result<(), EmitError> {
-    let same = |last: &Status| last.state == status.state && last.why == status.why;
-    if last.as_ref().is_some_and(same) {
-        return Ok(());
-    }
-    emitter.status(status.clone()).await?;
-    *last = Some(status);
-    Ok(())
-}
-
-/// That the source is read.
-pub(crate) const fn working() -> Status {
-    Status { state: ConnectorState::Working, scope: None, why: None }
-}
-
-/// That it can't be.
-pub(crate) const fn failing(why: String) -> Status {
-    Status { state: ConnectorState::Failing, scope: None, why: Some(why) }
 }

@@ -22,7 +22,7 @@ mod schedule;
 mod words;
 
 pub use config::Config;
-pub use read::{Problem, Read, Reader};
+pub use read::{Read, Reader};
 pub use run::{SCOPES, SOURCE, run};
 pub use schedule::scope_of;
 

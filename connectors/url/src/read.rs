@@ -5,13 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use connector::{Found, shown};
+use connector::{Found, Pages, Place, Problem, documents, shown};
 use event::vocabulary::Fault;
-use model::document::Document;
 use model::location::{GITHUB_HOSTS, resolve_url};
-use model::placeholder::{self, Placeholder, Room};
-use model::reference::EntityRef;
-use model::yaml::{self, Limits, ParsedDocument, SyntaxError};
+use model::placeholder::Placeholder;
+use model::yaml::Limits;
 
 use crate::Config;
 use crate::fetch::{BYTES_MAX, Fetched, Fetcher, Unread, Validator};
@@ -20,17 +18,6 @@ use crate::words::fault;
 /// URLs that the placeholders of one target may name, and what they may hold together.
 const DEPENDENCIES_MAX: usize = 200;
 const DEPENDENCIES_BYTES_MAX: usize = 64 << 20;
-
-/// A document that can't be read.
-#[derive(Clone, Debug)]
-pub struct Problem {
-    /// Which document of the target it is, from 0.
-    pub index: usize,
-    /// The entity, where the document tells it.
-    pub about: Option<EntityRef>,
-    /// What is wrong.
-    pub fault: Fault,
-}
 
 /// What a target holds.
 #[derive(Debug)]
@@ -84,15 +71,12 @@ impl Reader {
         let mut reading = Reading {
             reader: self,
             target,
-            location: format!("url:{target}"),
-            origin,
-            limits,
             pages: BTreeMap::new(),
             bytes_left: DEPENDENCIES_BYTES_MAX,
             validators,
         };
-        let items = yaml::read(&bytes, &limits);
-        let items = items.into_iter().map(|document| reading.document(document)).collect();
+        let place = Place { name: target, location: &format!("url:{target}"), origin, limits };
+        let items = documents(&bytes, &place, &mut reading);
         Ok(Read { items, validators: reading.validators })
     }
 }
@@ -100,65 +84,13 @@ impl Reader {
 struct Reading<'a> {
     reader: &'a Reader,
     target: &'a str,
-    location: String,
-    origin: &'a str,
-    limits: Limits,
     /// What placeholders named so far.
     pages: BTreeMap<String, Vec<u8>>,
     bytes_left: usize,
     validators: Vec<Validator>,
 }
 
-impl Reading<'_> {
-    fn document(
-        &mut self,
-        document: Result<ParsedDocument, SyntaxError>,
-    ) -> Result<Found, Problem> {
-        let ParsedDocument { mut value, index, line } = document.map_err(|error| {
-            let SyntaxError { index, line, column, problem } = error;
-            let message = format!(
-                "{}, line {line}, column {column}, in document {}: {problem}",
-                shown(self.target),
-                index + 1
-            );
-            Problem { index, about: None, fault: fault("InputError", message) }
-        })?;
-        // The placeholders of what is no entity are its verdict's, which comes later.
-        if value.is_object()
-            && let Err(inner) = self.resolve(&mut value)
-        {
-            let place = shown(self.target);
-            let message =
-                format!("{place}, line {line}, in document {}: {}", index + 1, inner.message);
-            let about = Document::new(&value).reference().ok();
-            return Err(Problem { index, about, fault: Fault { message, ..inner } });
-        }
-        model::annotate_source(&mut value, &self.location, self.origin);
-        let mut found = Found::new(value);
-        found.pointer = Some(format!("{}#{index}", shown(self.target)));
-        Ok(found)
-    }
-
-    fn resolve(&mut self, document: &mut serde_json::Value) -> Result<(), Fault> {
-        let input_error = |message: String| fault("InputError", message);
-        let found = placeholder::find(document).map_err(|error| input_error(error.to_string()))?;
-        let mut room = Room::new(self.limits);
-        for placeholder in found {
-            let bytes = self.page(&placeholder).map_err(|inner| {
-                let (kind, target) = (placeholder.kind.as_str(), shown(&placeholder.target));
-                let why = inner.message;
-                let message =
-                    format!("Placeholder ${kind} could not read location {target}, {why}");
-                Fault { message, ..inner }
-            })?;
-            let value = room
-                .value_of(&placeholder, bytes)
-                .map_err(|error| input_error(error.to_string()))?;
-            placeholder::replace(document, &placeholder, value);
-        }
-        Ok(())
-    }
-
+impl Pages for Reading<'_> {
     /// What a placeholder names; each URL is read once.
     fn page(&mut self, placeholder: &Placeholder) -> Result<&[u8], Fault> {
         let input_error = |message: String| fault("InputError", message);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use connector::{Approve, Broken, EmitError, Emitter, Outcome, Start, Status, Target, shown};
+use connector::{
+    Approve, Broken, EmitError, Emitter, Outcome, Problem, Start, Status, Target, shown,
+};
 use event::vocabulary::{ConnectorState, ScopeName};
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -11,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::Config;
 use crate::fetch::{Unread, Validator};
-use crate::read::{Problem, Read, Reader};
+use crate::read::{Read, Reader};
 use crate::schedule::{Done, Job, Schedule};
 
 /// The source's name.

@@ -16,6 +16,7 @@ pub(crate) enum Connector {
     Files(files::Config),
     Process(process::Config),
     Ci(ci::Config),
+    GitHub(Box<github::Config>),
 }
 
 impl Connector {
@@ -25,13 +26,23 @@ impl Connector {
             Self::Files(config) => config.source(),
             Self::Process(config) => config.source(),
             Self::Ci(config) => config.source(),
+            Self::GitHub(config) => config.source(),
+        }
+    }
+
+    /// The id by which it is delivered to, if it is.
+    pub(crate) fn topic(&self) -> Option<&str> {
+        match self {
+            Self::Ci(config) => Some(config.id()),
+            Self::GitHub(config) if config.is_delivered_to() => Some(config.id()),
+            Self::GitHub(_) | Self::Files(_) | Self::Process(_) => None,
         }
     }
 }
 
 /// Reads connectors; their paths are relative to a folder.
 pub(crate) fn read(values: &[Value], folder: &Path) -> Result<Vec<Connector>> {
-    let mut sources = BTreeSet::new();
+    let (mut sources, mut topics) = (BTreeSet::new(), BTreeSet::new());
     let mut connectors = Vec::new();
     for (at, value) in values.iter().enumerate() {
         let connector = read_one(value, folder).with_context(|| format!("connectors[{at}]"))?;
@@ -41,19 +52,26 @@ pub(crate) fn read(values: &[Value], folder: &Path) -> Result<Vec<Connector>> {
             let why = format!("connectors[{at}]: there is a connector {source} already");
             return Err(Wrong(why).into());
         }
+        if let Some(topic) = connector.topic()
+            && !topics.insert(topic.to_owned())
+        {
+            let why = format!("connectors[{at}]: another connector is delivered to at `{topic}`");
+            return Err(Wrong(why).into());
+        }
         connectors.push(connector);
     }
     Ok(connectors)
 }
 
 fn read_one(value: &Value, folder: &Path) -> Result<Connector> {
-    const KINDS: [&str; 3] = ["ci", "files", "process"];
+    const KINDS: [&str; 4] = ["ci", "files", "github", "process"];
     match value.get("kind").and_then(Value::as_str) {
         Some("files") => {
             let config: files::Config = part(value)?;
             Ok(Connector::Files(config.in_folder(folder.to_owned())))
         }
         Some("ci") => Ok(Connector::Ci(part(value)?)),
+        Some("github") => Ok(Connector::GitHub(Box::new(part(value)?))),
         Some("process") => {
             let config: process::Config = part(value)?;
             Ok(Connector::Process(config.in_folder(folder)))

@@ -4,11 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::{ApiError, Delivered, Deliveries, Delivering, Delivery};
-use ci::{Receiver, Refused, Taken};
+use ci::{Delivery as Taking, Refused, Taken};
 use parking_lot::RwLock;
 use prometheus::{IntCounterVec, Opts, Registry};
 
 use crate::connectors::Connector;
+
+/// What takes deliveries of one connector.
+pub(crate) enum Receiver {
+    Ci(ci::Receiver),
+    GitHub(github::Receiver),
+}
+
+impl Receiver {
+    /// What of a delivery was new, and whether it changes anything besides.
+    async fn take(&self, delivery: &Taking) -> Result<(Taken, bool), Refused> {
+        match self {
+            Self::Ci(receiver) => Ok((receiver.take(delivery).await?, false)),
+            Self::GitHub(receiver) => {
+                let (taken, changes) = receiver.take(delivery).await?;
+                Ok((taken, changes > 0))
+            }
+        }
+    }
+}
 
 /// Where deliveries arrive, by the ids of their connectors.
 pub(crate) struct Inbox {
@@ -20,10 +39,7 @@ pub(crate) struct Inbox {
 impl Inbox {
     /// An inbox of the connectors that take deliveries; each is open once it runs.
     pub(crate) fn new(connectors: &[Connector]) -> Result<Self, prometheus::Error> {
-        let ids = connectors.iter().filter_map(|connector| match connector {
-            Connector::Ci(config) => Some(config.id().to_owned()),
-            Connector::Files(_) | Connector::Process(_) => None,
-        });
+        let ids = connectors.iter().filter_map(Connector::topic).map(str::to_owned);
         let help = "Deliveries, by connector and by what came of them.";
         let options = Opts::new("annals_deliveries_total", help);
         let count = IntCounterVec::new(options, &["connector", "outcome"])?;
@@ -60,9 +76,10 @@ impl Deliveries for Inbox {
                 return Err(ApiError::unavailable(closed));
             };
             let Delivery { headers, token, body } = delivery;
-            match receiver.take(&ci::Delivery { headers, token, body }).await {
-                Ok(Taken { new, known }) => {
+            match receiver.take(&Taking { headers, token, body }).await {
+                Ok((Taken { new, known }, changes)) => {
                     let outcome = match (new, known) {
+                        (0, _) if changes => "taken",
                         (0, 0) => "passed_over",
                         (0, _) => "known",
                         _ => "taken",

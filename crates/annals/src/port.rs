@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use api::{
     ApiError, Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report,
-    SourceFare,
+    SourceBudget, SourceFare,
 };
 use connector::{Approve, Broken, EmitError, Found, Outcome, SnapshotItem};
 use event::vocabulary::{EntityRemoved, Fault, RefreshAsked, ScopeName, WithdrawalApproved};
@@ -27,13 +27,15 @@ pub(crate) const SCOPE_PREFIX: &str = "ingest/";
 pub(crate) struct IngestPort {
     way_in: OnceLock<WayIn>,
     urls: urls::Reader,
+    /// Who reads what with credentials.
+    github: Vec<github::Config>,
 }
 
 impl IngestPort {
     /// A port that is closed yet. What has to be read for a caller is read under this
     /// configuration.
-    pub(crate) fn new(reading: &urls::Config) -> Self {
-        Self { way_in: OnceLock::new(), urls: urls::Reader::new(reading) }
+    pub(crate) fn new(reading: &urls::Config, github: Vec<github::Config>) -> Self {
+        Self { way_in: OnceLock::new(), urls: urls::Reader::new(reading), github }
     }
 
     /// From now on documents are taken.
@@ -143,8 +145,14 @@ impl Commands for IngestPort {
     fn fares(&self) -> BTreeMap<String, SourceFare> {
         let Some(way_in) = self.way_in() else { return BTreeMap::new() };
         let fares = way_in.ingest.fares().into_iter().map(|(source, fare)| {
-            let Fare { last_success, last_error, .. } = fare;
-            (source.to_string(), SourceFare { last_success, last_error })
+            let Fare { last_success, last_error, budget, .. } = fare;
+            let budget = budget.map(|of| SourceBudget {
+                limit: of.limit,
+                left: of.left,
+                resets: of.resets,
+                waits_until: of.waits_until,
+            });
+            (source.to_string(), SourceFare { last_success, last_error, budget })
         });
         fares.collect()
     }
@@ -153,7 +161,11 @@ impl Commands for IngestPort {
         let mut waiting = 0;
         for row in reader.wanted()? {
             let url = row.target.strip_prefix("url:").filter(|_| row.entity.is_some());
-            if let Some(scope) = url.and_then(urls::scope_of) {
+            let read = |url: &str| {
+                let own = self.github.iter().find_map(|config| config.scope_of(url));
+                own.or_else(|| urls::scope_of(url))
+            };
+            if let Some(scope) = url.and_then(read) {
                 let is_read = reader.scope(&scope)?.is_some_and(|scope| scope.verified.is_some());
                 waiting += u64::from(!is_read);
             }

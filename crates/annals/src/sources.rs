@@ -13,6 +13,8 @@ pub(crate) struct SourceMetrics {
     last_success: IntGaugeVec,
     entities: IntGaugeVec,
     held: IntGaugeVec,
+    budget_limit: IntGaugeVec,
+    budget_left: IntGaugeVec,
     taken: IntCounterVec,
     changed: IntCounterVec,
     refused: IntCounterVec,
@@ -42,6 +44,11 @@ impl SourceMetrics {
             )?,
             entities: gauge("annals_connector_entities", "Entities that its scopes show.")?,
             held: gauge("annals_connector_withdrawals_held", "Withdrawals that are held back.")?,
+            budget_limit: gauge(
+                "annals_connector_budget_limit",
+                "What a source lets itself be asked, requests or points, until that is filled up.",
+            )?,
+            budget_left: gauge("annals_connector_budget_left", "How much of that is left.")?,
             taken: counter(
                 "annals_connector_taken_total",
                 "Snapshots and others that were taken.",
@@ -69,6 +76,10 @@ impl SourceMetrics {
             let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
             self.entities.with_label_values(&label).set(signed(entities));
             self.held.with_label_values(&label).set(signed(held));
+            if let Some(budget) = fare.budget {
+                self.budget_limit.with_label_values(&label).set(signed(budget.limit));
+                self.budget_left.with_label_values(&label).set(signed(budget.left));
+            }
             for (counter, number) in [
                 (&self.taken, fare.taken),
                 (&self.changed, fare.changed),

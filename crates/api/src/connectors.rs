@@ -18,7 +18,7 @@ use crate::catalog::body::Body;
 use crate::openapi::{Operation, Routes};
 use crate::params::{Form, Param, Params};
 use crate::position::{Now, position_header};
-use crate::{Api, ApiError, SourceFare};
+use crate::{Api, ApiError, SourceBudget, SourceFare};
 
 /// The routes of this file.
 pub(crate) fn routes() -> Routes {
@@ -98,6 +98,9 @@ pub(crate) struct SourceShown {
     /// What was wrong last, since this node was started.
     #[schema(required = true)]
     last_error: Option<ErrorShown>,
+    /// What the source still lets itself be asked, where it counts that.
+    #[schema(required = true)]
+    budget: Option<BudgetShown>,
     /// How many scopes it has.
     scopes: u64,
     /// How many entities they show.
@@ -117,6 +120,28 @@ pub(crate) struct SourceShown {
 pub(crate) struct ErrorShown {
     message: String,
     time: String,
+}
+
+/// How much a source may still be asked before it wants to be left alone.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BudgetShown {
+    limit: u64,
+    left: u64,
+    /// When it is filled up again.
+    #[schema(required = true)]
+    resets: Option<String>,
+    /// Until when the connector waits, where it does.
+    #[schema(required = true)]
+    waits_until: Option<String>,
+}
+
+impl From<SourceBudget> for BudgetShown {
+    fn from(budget: SourceBudget) -> Self {
+        let SourceBudget { limit, left, resets, waits_until } = budget;
+        let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        Self { limit, left, resets: text(resets), waits_until: text(waits_until) }
+    }
 }
 
 /// What the scopes of a source come to.
@@ -210,7 +235,7 @@ fn shown(
     now: SystemTime,
 ) -> SourceShown {
     let running = fare.is_some();
-    let SourceFare { last_success, last_error } = fare.unwrap_or_default();
+    let SourceFare { last_success, last_error, budget } = fare.unwrap_or_default();
     let last_success = last_success.or(sum.verified);
     let since = last_success.map(|time| {
         let us = u64::try_from(time.as_micros()).unwrap_or(0);
@@ -230,6 +255,7 @@ fn shown(
         lag_seconds: since,
         last_error: last_error
             .map(|(time, message)| ErrorShown { message, time: time.to_string() }),
+        budget: budget.map(BudgetShown::from),
         scopes: sum.scopes,
         entities: sum.entities,
         held: sum.held,

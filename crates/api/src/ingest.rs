@@ -131,6 +131,21 @@ pub struct SourceFare {
     pub last_success: Option<Timestamp>,
     /// When something was last wrong, and what.
     pub last_error: Option<(Timestamp, String)>,
+    /// What the source still lets itself be asked.
+    pub budget: Option<SourceBudget>,
+}
+
+/// How much a source may still be asked before it wants to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceBudget {
+    /// How much there is in all.
+    pub limit: u64,
+    /// How much of it is left.
+    pub left: u64,
+    /// When it is filled up again.
+    pub resets: Option<Timestamp>,
+    /// Until when the connector waits, where it does.
+    pub waits_until: Option<Timestamp>,
 }
 
 /// What becomes of a location. `name` is the name of the Location entity that came with it.

@@ -46,7 +46,8 @@ pub use error::ApiError;
 pub use events::topics::{Stands, Telegram, TellError, Teller, Telling, Told};
 pub use health::{Health, Readiness, SearchReadiness, TopicReadiness};
 pub use ingest::{
-    Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report, SourceFare,
+    Commands, IngestLine, IngestMode, IngestRequest, LocationChange, Refusal, Report, SourceBudget,
+    SourceFare,
 };
 pub use server::{Api, router};
 pub use telemetry::HttpMetrics;

@@ -8,7 +8,7 @@ use model::reference::EntityRef;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::Said;
+use crate::{Budget, Said};
 
 /// Emissions that may wait before [`Emitter`] makes its caller wait.
 const EMISSIONS_WAITING: usize = 64;
@@ -126,6 +126,8 @@ pub enum Emission {
     Cursor(String),
     /// The source was looked at, whole, and there was nothing wrong.
     Looked,
+    /// What the source still lets itself be asked.
+    Budget(Budget),
 }
 
 /// What came of a snapshot.
@@ -328,6 +330,14 @@ impl Emitter {
     /// When the catalog takes nothing any more.
     pub async fn looked(&self) -> Result<(), EmitError> {
         self.emit(Emission::Looked).await
+    }
+
+    /// Says how much the source still lets itself be asked. Nothing of it stands in the log.
+    ///
+    /// # Errors
+    /// When the catalog takes nothing any more.
+    pub async fn budget(&self, budget: Budget) -> Result<(), EmitError> {
+        self.emit(Emission::Budget(budget)).await
     }
 
     /// Says how far the source was read.

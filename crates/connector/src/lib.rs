@@ -23,13 +23,19 @@
 //! Invariant: a snapshot that is dropped before its end withdraws nothing.
 //! Invariant: emitting waits while the catalog is behind; nothing is ever dropped for speed.
 
+mod budget;
+mod documents;
 mod emission;
 mod said;
+mod voice;
 mod words;
 
+pub use budget::Budget;
+pub use documents::{Pages, Place, Problem, documents};
 pub use emission::{
     Approve, Broken, Emission, EmitError, Emitter, Found, Outcome, Refused, Snapshot, SnapshotItem,
     SnapshotRequest, Start, Status, Target, channel,
 };
 pub use said::{Activity, Observation, Said, Whom};
-pub use words::{SHOWN_MAX, shown};
+pub use voice::Voice;
+pub use words::{SHOWN_MAX, is_id, shown};

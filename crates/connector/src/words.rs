@@ -1,4 +1,16 @@
-//! Texts of sources in messages.
+//! Texts of sources in messages, and names of connectors.
+
+/// The longest id of a connector, in bytes.
+const ID_BYTES_MAX: usize = 63;
+
+/// Whether a text can be the id of a connector: a letter or digit, then letters, digits, `-`, `_`
+/// and `.`.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    starts_well && text.len() <= ID_BYTES_MAX && text.chars().all(is_plain)
+}
 
 /// How much of a text that came from elsewhere a message shows, in letters.
 pub const SHOWN_MAX: usize = 500;
@@ -20,6 +32,22 @@ pub fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_plain() {
+        for (id, expected) in [
+            ("a", true),
+            ("9.b-c_d", true),
+            (&*"x".repeat(63), true),
+            (&*"x".repeat(64), false),
+            ("", false),
+            (".a", false),
+            ("a/b", false),
+            ("ä", false),
+        ] {
+            assert_eq!(is_id(id), expected, "{id}");
+        }
+    }
 
     #[test]
     fn what_is_shown_is_short_and_safe() {

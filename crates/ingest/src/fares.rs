@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use connector::{EmitError, Outcome};
+use connector::{Budget, EmitError, Outcome};
 use event::{SourceName, Timestamp};
 
 use crate::Ingest;
@@ -24,6 +24,8 @@ pub struct Fare {
     pub refused: u64,
     /// How often something was wrong.
     pub errors: u64,
+    /// What the source still lets itself be asked.
+    pub budget: Option<Budget>,
 }
 
 impl Ingest {
@@ -60,6 +62,10 @@ impl Ingest {
     pub(crate) fn fare_looked(&self, source: &SourceName) {
         let now = (self.clock)();
         self.fares.lock().entry(source.clone()).or_default().last_success = Some(now);
+    }
+
+    pub(crate) fn fare_budget(&self, source: &SourceName, budget: Budget) {
+        self.fares.lock().entry(source.clone()).or_default().budget = Some(budget);
     }
 
     pub(crate) fn fare_fails(&self, source: &SourceName, why: String) {

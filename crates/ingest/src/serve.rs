@@ -48,6 +48,7 @@ impl Ingest {
                     }
                     Emission::Status(status) => self.status(appender, status),
                     Emission::Looked => self.fare_looked(appender.source()),
+                    Emission::Budget(budget) => self.fare_budget(appender.source(), budget),
                     Emission::Cursor(cursor) => self.cursor(appender, cursor),
                 }
             }

@@ -199,6 +199,7 @@ pub(crate) async fn serve(
             Emission::Looked => {}
             Emission::Said { said, .. } => panic!("files show scopes: {said:?}"),
             Emission::Cursor(cursor) => panic!("files need no cursor: {cursor}"),
+            Emission::Budget(budget) => panic!("files have no budget: {budget:?}"),
         }
         let wanted = Arc::new(state.borrow().targets());
         targets.send_if_modified(|now| {

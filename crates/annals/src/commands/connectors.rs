@@ -61,8 +61,8 @@ fn test(config: &Path, source: Option<&str>, json: bool) -> Result<Exit> {
     let (mut shown, mut lines, mut exit) = (Vec::new(), Vec::new(), Exit::Done);
     for connector in chosen(&config, source)? {
         let is_delivered_to = matches!(connector, Connector::Ci(_));
-        let tried = once::once(&config, connector)?;
-        let found = tried.lines.len();
+        let tried = once::test(&config, connector)?;
+        let found = tried.found + tried.lines.len() as u64;
         lines.push(match &tried.why {
             Some(why) => format!("{}: FAILS: {why}", tried.source),
             None if is_delivered_to => format!("{}: waits for deliveries", tried.source),

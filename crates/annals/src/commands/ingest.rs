@@ -149,7 +149,7 @@ fn to_folder(data: &Path, scope: ScopeName, args: &Ingest, bar: &ProgressBar) ->
 }
 
 fn take(way_in: &WayIn, scope: ScopeName, args: &Ingest, bar: &ProgressBar) -> Result<Report> {
-    let port = IngestPort::new(&urls::Config::default());
+    let port = IngestPort::new(&urls::Config::default(), Vec::new());
     port.open(way_in.clone());
     let request = IngestRequest {
         scope,

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Serve) -> Result<Exit> {
     listener.set_nonblocking(true)?;
     topics::check(&settings.topics)?;
     let node = Arc::new(Node::open(&settings)?);
-    let port = Arc::new(IngestPort::new(&config.reading));
+    let port = Arc::new(IngestPort::new(&config.reading, connectors.github()));
     let runtime = tokio::runtime::Runtime::new()?;
     let served = runtime.block_on(serve(&node, &settings, &config, &port, connectors, listener));
     // What still runs was told to stop; it is not waited for without end.

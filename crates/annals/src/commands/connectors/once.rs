@@ -27,9 +27,22 @@ pub(super) struct Tried {
     pub(super) source: String,
     /// What would be said, a line each.
     pub(super) lines: Vec<Value>,
+    /// What was found that makes no lines: repositories that may be seen.
+    pub(super) found: u64,
     pub(super) refused: u64,
     /// What is wrong with the source.
     pub(super) why: Option<String>,
+}
+
+/// Tries whether a source may be read: credentials and rights where it has some, or else by reading
+/// it once.
+pub(super) fn test(config: &Config, connector: Connector) -> Result<Tried> {
+    let Connector::GitHub(github) = &connector else { return once(config, connector) };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (count, missing) = runtime.block_on(github::check(github));
+    runtime.shutdown_timeout(STOP_MAX);
+    let why = (!missing.is_empty()).then(|| missing.join("; "));
+    Ok(Tried { source: connector.source(), found: count, why, ..Tried::default() })
 }
 
 /// Reads the source of a connector once.
@@ -59,6 +72,11 @@ async fn read(connector: Connector, kinds: &Kinds) -> Result<Tried> {
                 .map_err(|error| anyhow!("{error}")),
             Connector::Process(config) => {
                 process::run(config, start, emitter, stopping).await;
+                Ok(())
+            }
+            Connector::GitHub(config) => {
+                let (_, requests) = github::receiver(&config, emitter.clone())?;
+                github::run(*config, start, emitter, requests, stopping).await;
                 Ok(())
             }
             Connector::Ci(_) => Ok(()),
@@ -108,6 +126,7 @@ impl Trying {
                     let _ = done.send(Ok(Outcome::default()));
                 }
                 Emission::Cursor(cursor) => self.tried.lines.push(json!({"cursor": cursor})),
+                Emission::Budget(_) => {}
                 Emission::Looked => return,
                 Emission::Status(status) => {
                     if status.state == ConnectorState::Failing && status.scope.is_none() {

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::targets::Targets;
 use crate::config::{Config, own_api_versions};
 use crate::connectors::Connector;
-use crate::deliveries::Inbox;
+use crate::deliveries::{Inbox, Receiver};
 use crate::node::{Node, version};
 
 /// How long connectors get to stop.
@@ -29,6 +29,17 @@ pub(crate) struct Configured {
     urls: urls::Config,
     /// Where deliveries arrive.
     pub(crate) inbox: Arc<Inbox>,
+}
+
+impl Configured {
+    /// Those that read a GitHub, with its files that Location entities name.
+    pub(crate) fn github(&self) -> Vec<github::Config> {
+        let all = self.connectors.iter().filter_map(|connector| match connector {
+            Connector::GitHub(config) => Some((**config).clone()),
+            Connector::Ci(_) | Connector::Files(_) | Connector::Process(_) => None,
+        });
+        all.collect()
+    }
 }
 
 /// The connectors of a configuration, with the paths of the command line as one of their own.
@@ -61,20 +72,24 @@ impl Sources {
         let mut tasks = JoinSet::new();
         let threads = Arc::default();
         let (failed, failures) = mpsc::channel(1);
-        let targets = Targets::watch(&mut tasks, node, stopping.clone())?;
+        let mut targets = Targets::watch(&mut tasks, node, connectors.github(), stopping.clone())?;
         let api_versions = own_api_versions(ingest.judge().kinds());
         for connector in connectors.connectors {
             let source = SourceName::new(&connector.source())?;
-            let (start, emitter) = begin(ingest, &source, &threads, |known| Start {
-                targets: targets.files.clone(),
-                ..known
-            })?;
+            let targets = match &connector {
+                Connector::GitHub(_) => targets.github.remove(source.as_str()),
+                Connector::Ci(_) | Connector::Files(_) | Connector::Process(_) => None,
+            }
+            .unwrap_or_else(|| targets.files.clone());
+            let (start, emitter) =
+                begin(ingest, &source, &threads, |known| Start { targets, ..known })?;
             let (mut stopping, failed) = (stopping.clone(), failed.clone());
             let (api_versions, inbox) = (api_versions.clone(), Arc::clone(&connectors.inbox));
             tasks.spawn(async move {
                 let ran = match connector {
                     Connector::Files(config) => {
-                        files::run(config, api_versions, start, emitter, stopping).await
+                        let ran = files::run(config, api_versions, start, emitter, stopping).await;
+                        ran.map_err(anyhow::Error::from)
                     }
                     Connector::Process(config) => {
                         process::run(config, start, emitter, stopping).await;
@@ -82,10 +97,13 @@ impl Sources {
                     }
                     Connector::Ci(config) => {
                         let id = config.id().to_owned();
-                        inbox.open(&id, ci::Receiver::new(config, emitter));
+                        inbox.open(&id, Receiver::Ci(ci::Receiver::new(config, emitter)));
                         let _ = stopping.wait_for(|stop| *stop).await;
                         inbox.close(&id);
                         Ok(())
+                    }
+                    Connector::GitHub(config) => {
+                        follow_github(*config, start, emitter, &inbox, stopping).await
                     }
                 };
                 if let Err(error) = ran {
@@ -132,6 +150,24 @@ impl Sources {
             tracing::error!("a thread that takes emissions broke off");
         }
     }
+}
+
+/// Reads a GitHub, and takes what it delivers.
+async fn follow_github(
+    config: github::Config,
+    start: Start,
+    emitter: Emitter,
+    inbox: &Inbox,
+    stopping: watch::Receiver<bool>,
+) -> Result<()> {
+    let id = config.id().to_owned();
+    let (receiver, requests) = github::receiver(&config, emitter.clone())?;
+    if let Some(receiver) = receiver {
+        inbox.open(&id, Receiver::GitHub(receiver));
+    }
+    github::run(config, start, emitter, requests, stopping).await;
+    inbox.close(&id);
+    Ok(())
 }
 
 /// Begins the life of a source: what its connector starts with, where it emits, and a thread that

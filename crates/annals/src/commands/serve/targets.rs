@@ -1,9 +1,11 @@
 //! What Location entities want read, for the connectors that read it, as that changes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use connector::Target;
+use event::vocabulary::ScopeName;
 use model::location::LocationRef;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,6 +23,16 @@ pub(super) type Watched = watch::Receiver<Arc<Vec<Target>>>;
 pub(super) struct Targets {
     pub(super) files: Watched,
     pub(super) urls: Watched,
+    /// Those that a connector of a GitHub reads with its credentials, by its source.
+    pub(super) github: BTreeMap<String, Watched>,
+}
+
+/// What is wanted now.
+#[derive(Default)]
+struct Wanted {
+    files: Vec<Target>,
+    urls: Vec<Target>,
+    github: Vec<Vec<Target>>,
 }
 
 impl Targets {
@@ -28,13 +40,18 @@ impl Targets {
     pub(super) fn watch(
         tasks: &mut JoinSet<()>,
         node: &Node,
+        claims: Vec<github::Config>,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<Self, Error> {
         let views = Arc::clone(&node.views);
         let mut folded = node.processor.progress().watch();
-        let [files, urls] = wanted(&views)?;
-        let (send_files, files) = watch::channel(Arc::new(files));
-        let (send_urls, urls) = watch::channel(Arc::new(urls));
+        let claims = Arc::new(claims);
+        let first = wanted(&views, &claims)?;
+        let (send_files, files) = watch::channel(Arc::new(first.files));
+        let (send_urls, urls) = watch::channel(Arc::new(first.urls));
+        let (send_github, github): (Vec<_>, Vec<_>) =
+            first.github.into_iter().map(|targets| watch::channel(Arc::new(targets))).unzip();
+        let github = claims.iter().map(github::Config::source).zip(github).collect();
         tasks.spawn(async move {
             loop {
                 tokio::select! {
@@ -43,13 +60,14 @@ impl Targets {
                 }
                 folded.mark_unchanged();
                 let wanted = {
-                    let views = Arc::clone(&views);
-                    tokio::task::spawn_blocking(move || wanted(&views)).await
+                    let (views, claims) = (Arc::clone(&views), Arc::clone(&claims));
+                    tokio::task::spawn_blocking(move || wanted(&views, &claims)).await
                 };
                 match wanted {
-                    Ok(Ok([files, urls])) => {
+                    Ok(Ok(Wanted { files, urls, github })) => {
                         tell(&send_files, files);
                         tell(&send_urls, urls);
+                        send_github.iter().zip(github).for_each(|(send, now)| tell(send, now));
                     }
                     // What was wanted stays so: what is not known must not be retired.
                     Ok(Err(error)) => {
@@ -61,7 +79,7 @@ impl Targets {
                 tokio::time::sleep(TARGETS_EVERY).await;
             }
         });
-        Ok(Self { files, urls })
+        Ok(Self { files, urls, github })
     }
 }
 
@@ -75,28 +93,40 @@ fn tell(sender: &watch::Sender<Arc<Vec<Target>>>, wanted: Vec<Target>) {
     });
 }
 
-/// The files and the URLs that are wanted.
-fn wanted(views: &Views) -> Result<[Vec<Target>; 2], Error> {
-    let mut wanted: [Vec<Target>; 2] = Default::default();
+/// What is wanted, by who reads it.
+fn wanted(views: &Views, claims: &[github::Config]) -> Result<Wanted, Error> {
+    let github = vec![Vec::new(); claims.len()];
+    let mut wanted = Wanted { github, ..Wanted::default() };
     let Some(reader) = views.reader() else { return Ok(wanted) };
     for row in reader.wanted()? {
-        let kind = match row.target.split_once(':') {
-            Some(("file", _)) => 0,
-            Some(("url", _)) => 1,
-            _ => continue,
-        };
-        wanted[kind].extend(target(&reader, row)?);
+        let Some((kind, path)) = row.target.split_once(':') else { continue };
+        let mut claimed = claims.iter().map(|config| config.scope_of(path)).enumerate();
+        let claimed = claimed.find_map(|(at, scope)| Some((at, scope?)));
+        match (kind, claimed) {
+            ("file", _) => wanted.files.extend(target(&reader, row, None)?),
+            ("url", Some((at, scope))) => {
+                wanted.github[at].extend(target(&reader, row, Some(scope))?);
+            }
+            ("url", None) => {
+                let scope = urls::scope_of(path);
+                wanted.urls.extend(target(&reader, row, scope)?);
+            }
+            _ => {}
+        }
     }
     Ok(wanted)
 }
 
-fn target(reader: &Reader, row: WantedRow) -> Result<Option<Target>, Error> {
+/// A target, and the scope that shows what is read there, where it is known.
+fn target(
+    reader: &Reader,
+    row: WantedRow,
+    own: Option<ScopeName>,
+) -> Result<Option<Target>, Error> {
     let WantedRow { target, entity, scope, optional, origin, mut refresh } = row;
     let (Some(entity), Some(scope)) = (entity, scope) else { return Ok(None) };
-    let Some((kind, path)) = target.split_once(':') else { return Ok(None) };
-    if kind == "url"
-        && let Some(own) = urls::scope_of(path)
-    {
+    let Some((_, path)) = target.split_once(':') else { return Ok(None) };
+    if let Some(own) = own {
         // Somebody asked for what was read there.
         refresh = refresh.max(reader.scope(&own)?.and_then(|scope| scope.refresh));
     }

@@ -1,0 +1,67 @@
+//! The GitHub connector: reads catalog files in the repositories of organizations and users, and
+//! the teams and people of organizations, on github.com or an Enterprise Server.
+//!
+//! [`run`] keeps a catalog in step: it lists repositories with GraphQL, a hundred a query, and reads
+//! the files of those that changed, of many repositories a query. A repository is a scope,
+//! `github/<id>/<owner>/<name>`, emitted whole. [`Receiver`] takes what GitHub delivers, so that
+//! changes show at once; everything is looked at again now and then, since deliveries get lost.
+//!
+//! What is absent: what deliveries tell as activities (`connectors/ci` has it), validation, and the
+//! decision what a snapshot withdraws.
+//!
+//! Invariant: nothing is withdrawn for an error, for an answer in part, for a limit, or since the
+//! credentials lost a right: only what a whole list of an owner's repositories does not name any
+//! more, or is left out by what is configured, is retired.
+//! Invariant: a repository whose commit was read is not read again, but once a day.
+//! Invariant: in memory are the files of the repositories of one query, and a few words for each
+//! other.
+//! Invariant: tokens, keys and secrets stand in no record, log line or error.
+
+mod answer;
+mod budget;
+mod check;
+mod client;
+mod config;
+mod credentials;
+mod failure;
+mod host;
+mod listing;
+pub mod map;
+mod memory;
+mod organization;
+mod pattern;
+mod place;
+mod query;
+mod read;
+mod receiver;
+mod run;
+mod scan;
+mod serve;
+mod show;
+mod token;
+
+pub use check::check;
+pub use config::Config;
+pub use receiver::{Receiver, Requests, receiver};
+pub use run::run;
+
+/// Why a configuration can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// An id that is no name.
+    #[error(
+        "`{id}` can't be the id of a connector (a letter or digit, then up to 62 of letters, digits, `-`, `_` and `.`)"
+    )]
+    Id {
+        /// The id, shortened.
+        id: String,
+    },
+    /// Something else that is wrong.
+    #[error("the github connector `{id}`: {why}")]
+    Wrong {
+        /// The connector's id.
+        id: String,
+        /// What is wrong, and what would be right.
+        why: String,
+    },
+}

@@ -1,0 +1,74 @@
+//! Listing the repositories of an owner, whole or not at all.
+
+use serde_json::json;
+
+use crate::answer::{Connection, Listing, Repository};
+use crate::client::{Client, Data};
+use crate::config::Owner;
+use crate::failure::Failure;
+use crate::query;
+use connector::shown;
+
+/// How far a page was read.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    after: Option<String>,
+    total: Option<u64>,
+    seen: u64,
+    /// Whether something of it was not shown, or it changed while it was read.
+    is_broken: bool,
+    /// Scopes of the token, where GitHub tells them.
+    pub(crate) scopes: Option<String>,
+    is_done: bool,
+}
+
+impl Pages {
+    /// Whether all there is was listed.
+    pub(crate) fn are_whole(&self) -> bool {
+        self.is_done && !self.is_broken && self.total == Some(self.seen)
+    }
+
+    /// How many repositories there are.
+    pub(crate) const fn count(&self) -> u64 {
+        self.seen
+    }
+
+    /// The next page, until there is none.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(crate) async fn next(
+        &mut self,
+        client: &Client,
+        owner: &Owner,
+        text: &str,
+    ) -> Result<Option<Vec<Repository>>, Failure> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let login = &owner.login;
+        let variables = json!({"owner": login, "first": query::LISTED, "after": self.after});
+        let Data { data, errors, scopes } = client.query::<Listing>(text, variables).await?;
+        self.scopes = scopes;
+        let first = errors.first();
+        let repositories = data.repository_owner.and_then(|owner| owner.repositories);
+        let Some(Connection { total_count, page_info, nodes }) = repositories else {
+            let said = first.map(|error| format!(": {}", shown(&error.message)));
+            let why = format!(
+                "the repositories of {login} may not be seen, or there is no such owner{}",
+                said.unwrap_or_default()
+            );
+            return Err(Failure::Refused { why });
+        };
+        self.is_broken |= first.is_some() || self.total.is_some() && self.total != total_count;
+        self.total = total_count;
+        self.seen += nodes.len() as u64;
+        // What may not be seen is null, and there all the same.
+        self.is_broken |= nodes.iter().any(Option::is_none);
+        let is_stuck = page_info.end_cursor.is_none() || page_info.end_cursor == self.after;
+        self.is_broken |= page_info.has_next_page && is_stuck;
+        self.is_done = !page_info.has_next_page || is_stuck;
+        self.after = page_info.end_cursor;
+        Ok(Some(nodes.into_iter().flatten().collect()))
+    }
+}

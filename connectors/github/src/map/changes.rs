@@ -1,0 +1,285 @@
+//! From what GitHub delivers to what has to be read again. What a delivery says of files, teams and
+//! people is not believed but asked for: deliveries come late, twice, and in any order.
+
+use serde::Deserialize;
+
+/// What has to be read again, or is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A repository; with the paths that a push touched, where it is known that it touched no
+    /// others.
+    Repository {
+        /// Its owner's login.
+        owner: String,
+        /// Its name.
+        name: String,
+        /// What was touched.
+        touched: Option<Vec<String>>,
+    },
+    /// A repository is not where it was any more.
+    Gone {
+        /// Its owner's login.
+        owner: String,
+        /// Its name, then.
+        name: String,
+        /// Why, in words.
+        why: &'static str,
+    },
+    /// The teams and people of an organization.
+    Teams {
+        /// Its login.
+        organization: String,
+    },
+    /// Everything: what the credentials may see has changed.
+    Everything,
+}
+
+/// Events that may change something.
+const EVENTS: [&str; 9] = [
+    "push",
+    "repository",
+    "team",
+    "team_add",
+    "membership",
+    "member",
+    "organization",
+    "installation",
+    "installation_repositories",
+];
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    action: String,
+    repository: Option<Repository>,
+    organization: Option<Login>,
+    changes: Option<Changes>,
+    // push
+    #[serde(rename = "ref")]
+    of: Option<String>,
+    #[serde(default)]
+    deleted: bool,
+    #[serde(default)]
+    forced: bool,
+    commits: Option<Vec<Commit>>,
+    size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    name: String,
+    full_name: String,
+    default_branch: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    #[serde(default)]
+    added: Vec<String>,
+    #[serde(default)]
+    modified: Vec<String>,
+    #[serde(default)]
+    removed: Vec<String>,
+}
+
+/// `changes` of a repository, or of an organization.
+#[derive(Deserialize)]
+struct Changes {
+    repository: Option<ChangedRepository>,
+    owner: Option<ChangedOwner>,
+}
+
+#[derive(Deserialize)]
+struct ChangedRepository {
+    name: Option<Was>,
+}
+
+#[derive(Deserialize)]
+struct Was {
+    from: String,
+}
+
+#[derive(Deserialize)]
+struct ChangedOwner {
+    from: Owners,
+}
+
+#[derive(Deserialize)]
+struct Owners {
+    organization: Option<Login>,
+    user: Option<Login>,
+}
+
+/// As many commits as a delivery names; of a larger push it is not told what it touched.
+const COMMITS_MAX: usize = 2048;
+
+/// What a delivery changes: `event` is `X-GitHub-Event`.
+///
+/// # Errors
+/// When the body is not of its form.
+pub fn read(event: &str, body: &[u8]) -> Result<Vec<Change>, String> {
+    if !EVENTS.contains(&event) {
+        return Ok(Vec::new());
+    }
+    let body: Body = serde_json::from_slice(body)
+        .map_err(|error| format!("the body is not of its form: {error}"))?;
+    match event {
+        "push" => push(body),
+        "repository" => repository(body),
+        "installation" | "installation_repositories" => Ok(vec![Change::Everything]),
+        // A person who joins a repository from outside is in no team.
+        "member" => Ok(Vec::new()),
+        "organization" if matches!(body.action.as_str(), "renamed" | "deleted") => {
+            Ok(vec![Change::Everything])
+        }
+        "organization" if body.action == "member_invited" => Ok(Vec::new()),
+        _ => Ok(teams(body)),
+    }
+}
+
+fn teams(body: Body) -> Vec<Change> {
+    let organization = body.organization.map(|of| of.login);
+    organization.map(|organization| Change::Teams { organization }).into_iter().collect()
+}
+
+fn missing() -> String {
+    "`repository` is missing in the body".into()
+}
+
+fn owner_of(repository: &Repository) -> Result<String, String> {
+    let owner = repository.full_name.split_once('/').map(|(owner, _)| owner.to_owned());
+    owner.ok_or_else(|| "`repository.full_name` has no owner".into())
+}
+
+fn push(body: Body) -> Result<Vec<Change>, String> {
+    let repository = body.repository.ok_or_else(missing)?;
+    let owner = owner_of(&repository)?;
+    let branch = body.of.as_deref().and_then(|of| of.strip_prefix("refs/heads/"));
+    if body.deleted || branch.is_none() || branch != repository.default_branch.as_deref() {
+        return Ok(Vec::new());
+    }
+    let commits = body.commits.unwrap_or_default();
+    let count = commits.len();
+    let is_whole = count > 0
+        && count < COMMITS_MAX
+        && body.size.is_none_or(|size| size == count as u64)
+        // What was there before and is there no more stands in none of these.
+        && !body.forced;
+    let touched = commits.into_iter().flat_map(|commit| {
+        let Commit { added, modified, removed } = commit;
+        added.into_iter().chain(modified).chain(removed)
+    });
+    let touched = is_whole.then(|| touched.collect());
+    Ok(vec![Change::Repository { owner, name: repository.name, touched }])
+}
+
+fn repository(body: Body) -> Result<Vec<Change>, String> {
+    let repository = body.repository.ok_or_else(missing)?;
+    let owner = owner_of(&repository)?;
+    let name = repository.name;
+    let gone = |owner: String, name: String, why| Change::Gone { owner, name, why };
+    if body.action == "deleted" {
+        return Ok(vec![gone(owner, name, "the repository was deleted")]);
+    }
+    let mut changes =
+        vec![Change::Repository { owner: owner.clone(), name: name.clone(), touched: None }];
+    let was = body.changes.map(|changes| (changes.repository, changes.owner));
+    match (body.action.as_str(), was) {
+        ("renamed", Some((Some(ChangedRepository { name: Some(was) }), _))) => {
+            changes.push(gone(owner, was.from, "the repository was renamed"));
+        }
+        ("transferred", Some((_, Some(ChangedOwner { from })))) => {
+            let from = from.organization.or(from.user);
+            changes.extend(from.map(|from| {
+                gone(from.login, name, "the repository was transferred to another owner")
+            }));
+        }
+        _ => {}
+    }
+    Ok(changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(name: &str, touched: Option<&[&str]>) -> Change {
+        let touched = touched.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect());
+        Change::Repository { owner: "o".into(), name: name.into(), touched }
+    }
+
+    fn gone(owner: &str, name: &str, why: &'static str) -> Change {
+        Change::Gone { owner: owner.into(), name: name.into(), why }
+    }
+
+    #[test]
+    fn deliveries_become_changes() {
+        let commits =
+            json!([{"added": ["a"], "modified": ["b"], "removed": ["c"]}, {"modified": ["b"]}]);
+        let touched = of("r", Some(&["a", "b", "c", "b"]));
+        let everything = vec![Change::Everything];
+        let teams = vec![Change::Teams { organization: "o".into() }];
+        for (event, body, expected) in [
+            ("push", json!({"ref": "refs/heads/main", "commits": commits}), vec![touched]),
+            (
+                "push",
+                json!({"ref": "refs/heads/main", "commits": commits, "forced": true}),
+                vec![of("r", None)],
+            ),
+            (
+                "push",
+                json!({"ref": "refs/heads/main", "commits": commits, "size": 30}),
+                vec![of("r", None)],
+            ),
+            ("push", json!({"ref": "refs/heads/main"}), vec![of("r", None)]),
+            ("push", json!({"ref": "refs/heads/other", "commits": commits}), vec![]),
+            ("push", json!({"ref": "refs/tags/main", "commits": commits}), vec![]),
+            ("push", json!({"ref": "refs/heads/main", "deleted": true}), vec![]),
+            (
+                "repository",
+                json!({"action": "deleted"}),
+                vec![gone("o", "r", "the repository was deleted")],
+            ),
+            ("repository", json!({"action": "archived"}), vec![of("r", None)]),
+            ("repository", json!({"action": "privatized"}), vec![of("r", None)]),
+            (
+                "repository",
+                json!({"action": "renamed", "changes": {"repository": {"name": {"from": "q"}}}}),
+                vec![of("r", None), gone("o", "q", "the repository was renamed")],
+            ),
+            (
+                "repository",
+                json!({"action": "transferred", "changes": {"owner": {"from": {"user": {"login": "p"}}}}}),
+                vec![
+                    of("r", None),
+                    gone("p", "r", "the repository was transferred to another owner"),
+                ],
+            ),
+            ("team", json!({"action": "edited"}), teams.clone()),
+            ("membership", json!({"action": "removed"}), teams.clone()),
+            ("organization", json!({"action": "member_removed"}), teams),
+            ("organization", json!({"action": "member_invited"}), vec![]),
+            ("organization", json!({"action": "renamed"}), everything.clone()),
+            ("installation_repositories", json!({"action": "removed"}), everything),
+            ("star", json!({"action": "created"}), vec![]),
+        ] {
+            let mut whole = json!({
+                "repository": {"name": "r", "full_name": "o/r", "default_branch": "main"},
+                "organization": {"login": "o"},
+            });
+            whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+            let read = read(event, whole.to_string().as_bytes()).unwrap();
+            assert_eq!(read, expected, "{event}: {body}");
+        }
+        for (event, body) in [("push", "{}"), ("repository", "[]"), ("push", "{\"ref\"")] {
+            read(event, body.as_bytes()).expect_err(body);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Taking deliveries: what they tell is appended as activities, and what they change is read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ci::{Delivery, Refused, Taken};
+use connector::Emitter;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::map::changes::{self, Change};
+use crate::{Config, Error};
+
+/// Changes that may wait to be read.
+const CHANGES_WAITING: usize = 4096;
+
+/// How long an answer waits until what has changed is read. GitHub gives up after ten seconds; what
+/// takes longer is read all the same.
+const READ_WAITS: Duration = Duration::from_secs(7);
+
+/// A change that was delivered.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) change: Change,
+    /// Dropped once the change is in the log, or could not be read.
+    _done: oneshot::Sender<()>,
+}
+
+/// The connector's end of what is delivered.
+#[derive(Debug)]
+pub struct Requests {
+    pub(crate) changes: mpsc::Receiver<Request>,
+    /// Keeps the channel open where nothing is delivered.
+    pub(crate) open: mpsc::Sender<Request>,
+    /// Whether more was delivered than could wait.
+    pub(crate) missed: Arc<AtomicBool>,
+}
+
+/// Where deliveries arrive.
+pub struct Receiver {
+    activities: ci::Receiver,
+    changes: mpsc::Sender<Request>,
+    missed: Arc<AtomicBool>,
+}
+
+/// Where deliveries of a connector arrive, if it takes any, and what [`crate::run`] reads of them.
+///
+/// # Errors
+/// When it has no secret by which they could be known.
+pub fn receiver(config: &Config, emitter: Emitter) -> Result<(Option<Receiver>, Requests), Error> {
+    let (sender, changes) = mpsc::channel(CHANGES_WAITING);
+    let missed = Arc::new(AtomicBool::new(false));
+    let requests = Requests { changes, open: sender.clone(), missed: Arc::clone(&missed) };
+    let Some(secret) = &config.secret else { return Ok((None, requests)) };
+    let wrong = |error: ci::Error| Error::Wrong { id: config.id.clone(), why: error.to_string() };
+    let own = ci::Config::github(&config.id, secret).map_err(wrong)?;
+    let activities = ci::Receiver::new(own, emitter);
+    Ok((Some(Receiver { activities, changes: sender, missed }), requests))
+}
+
+impl Receiver {
+    /// Takes a delivery: returns once what it tells is durable, and, where that does not take long,
+    /// what it changes is read. Says how many changes there are besides.
+    ///
+    /// # Errors
+    /// When it is forged, replayed or not understood, or can't be appended.
+    pub async fn take(&self, delivery: &Delivery) -> Result<(Taken, usize), Refused> {
+        // Its signature is seen to first.
+        let taken = self.activities.take(delivery).await?;
+        let event = delivery.header("x-github-event").unwrap_or_default();
+        let changes = changes::read(event, &delivery.body);
+        let changes = changes.map_err(|why| Refused::Malformed { why })?;
+        let count = changes.len();
+        let mut waiting = Vec::with_capacity(count);
+        for change in changes {
+            let (done, read) = oneshot::channel();
+            if self.changes.try_send(Request { change, _done: done }).is_err() {
+                self.missed.store(true, Ordering::Relaxed);
+            } else {
+                waiting.push(read);
+            }
+        }
+        let all = async {
+            for read in waiting {
+                let _ = read.await;
+            }
+        };
+        // Whether it is read by then or not: it is taken.
+        let _ = timeout(READ_WAITS, all).await;
+        Ok((taken, count))
+    }
+}
