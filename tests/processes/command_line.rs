@@ -297,6 +297,38 @@ fn a_bit_that_flipped_is_found() {
 }
 
 #[test]
+fn what_was_altered_of_earlier_moments_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("all.yaml"));
+    let [data_text, file_text] = [&data, &file].map(|path| path.to_str().unwrap());
+    // Changed so often that sets are put aside.
+    for lifecycle in ["a", "b", "a", "b", "a"] {
+        let spec = format!("spec: {{type: service, lifecycle: {lifecycle}, owner: team}}");
+        let entities = (0..150).map(|of| {
+            format!(
+                "---\napiVersion: backstage.io/v1alpha1\nkind: Component\n\
+                 metadata: {{name: c{of}}}\n{spec}\n"
+            )
+        });
+        fs::write(&file, entities.collect::<String>()).unwrap();
+        let _ = program().json(&["ingest", "--data", data_text, file_text]);
+    }
+    let digest = ["digest", "--data", data_text, "--deep", "--json"];
+    assert_eq!(program().json(&digest)["deep"]["differs"], json!([]));
+    // What was logged by path and time, by set, and what was put aside.
+    for (table, says) in [(84, "by set otherwise than"), (86, "by time"), (87, "put aside")] {
+        support::storage::flip_a_bit_in(&data, table);
+        let output = run(&digest);
+        assert_eq!(output.status.code(), Some(1), "{table}: {output:?}");
+        let differs = last_json(&output)["deep"]["differs"].to_string();
+        assert!(differs.contains(says), "{table}: {differs}");
+        // Flipped once more it is as it was.
+        support::storage::flip_a_bit_in(&data, table);
+    }
+    assert_eq!(program().json(&digest)["deep"]["differs"], json!([]));
+}
+
+#[test]
 fn a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("disk");

@@ -274,6 +274,7 @@ fn queries_give_what_a_plain_evaluation_gives_now_and_then() {
             }
         }
         check(&reader, &catalog, &mut random);
+        assert_eq!(node.views.check_index().unwrap(), None);
     });
 }
 

@@ -60,6 +60,16 @@ pub fn flip_a_bit(data: &Path, family: &str) {
     });
 }
 
+/// Flips a bit of the first row of a table of the views.
+pub fn flip_a_bit_in(data: &Path, table: u8) {
+    change(&data.join("views"), |_, key, value| {
+        let mut value = value.to_vec();
+        let last = value.last_mut()?;
+        *last ^= 1;
+        (key.first() == Some(&table)).then_some(value)
+    });
+}
+
 /// Hands out all keys and values of a database of a data folder.
 pub fn each_row(folder: &Path, mut take: impl FnMut(&[u8])) {
     let (db, families) = open(folder);

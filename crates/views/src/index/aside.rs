@@ -36,9 +36,8 @@ pub(super) fn hot(
                 then::logged_since_put_aside(snapshot, &change.set.0)?
             }
         };
-        let is_due = before >= logged_min;
-        let due = sets.published().get(&change.set).filter(|_| is_due);
-        match due.filter(|set| before >= then::logged_until_due(set, logged_min)) {
+        let set = sets.published().get(&change.set);
+        match set.filter(|set| before >= then::logged_until_due(set, logged_min)) {
             Some(set) => {
                 rows.put(Table::SetThen, then::key(&change.set.0, after), then::row(set));
                 sets.count_logged(change.slot, change.now);

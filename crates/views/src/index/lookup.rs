@@ -5,7 +5,7 @@ use fold::{EntityId, RelationId};
 
 use super::idset::IdSet;
 use super::past::{Past, Since};
-use super::set_key::{Form, PathId, SetKey, form_len};
+use super::set_key::{Form, PathId, SetKey, SetName, form_len};
 use super::then::{Then, logged_form};
 use super::{Hot, SharedPaths};
 use crate::Error;
@@ -50,32 +50,21 @@ impl<'a> Lookup<'a> {
 
     /// Those that exist.
     pub(crate) fn alive(&self) -> Result<IdSet, Error> {
-        let alive = SetKey::alive();
-        self.as_of(&alive, || Ok(self.hot.get(&alive).cloned().unwrap_or_default()))
+        self.members(&SetKey::alive())
     }
 
-    /// The members of a set of terms.
+    /// The members of a set, of whatever sort.
     pub(crate) fn members(&self, set: &SetKey) -> Result<IdSet, Error> {
-        self.as_of(set, || match self.hot.get(set) {
-            Some(members) => Ok(members.clone()),
-            None => self.cold(Table::Cold, &KeyBytes::new(Table::Cold).raw(&set.0)),
-        })
+        let now = || current(self.snapshot, self.hot, set);
+        match self.then() {
+            Some(then) => then.members(&set.0, now),
+            None => now(),
+        }
     }
 
     /// The moment that is asked about, where that is not the snapshot's.
     fn then(&self) -> Option<Then<'a>> {
         self.at.map(|at| Then { snapshot: self.snapshot, at, last: self.last })
-    }
-
-    fn as_of(
-        &self,
-        set: &SetKey,
-        now: impl FnOnce() -> Result<IdSet, Error>,
-    ) -> Result<IdSet, Error> {
-        match self.then() {
-            Some(then) => then.members(&set.0, now),
-            None => now(),
-        }
     }
 
     /// Those whose path has a value, in whatever case and form it is written.
@@ -129,14 +118,7 @@ impl<'a> Lookup<'a> {
 
     /// Those whose documents relate so to a target, whether or not they exist.
     pub(crate) fn related(&self, relation: RelationId, target: EntityId) -> Result<IdSet, Error> {
-        let set = SetKey::relation(relation, target);
-        self.as_of(&set, || match self.hot.get(&set) {
-            Some(members) => Ok(members.clone()),
-            None => {
-                let prefix = KeyBytes::new(Table::Edge).entity(target).relation(relation);
-                self.cold(Table::Edge, &prefix)
-            }
-        })
+        self.members(&SetKey::relation(relation, target))
     }
 
     /// Entities that something was ever related to so.
@@ -182,20 +164,6 @@ impl<'a> Lookup<'a> {
             if back { Box::new(hot.rev()) } else { Box::new(hot) };
         let path = all[..all.len() - 1].to_vec();
         Ok(Values { hot: hot.peekable(), cold, logged, path, back })
-    }
-
-    fn cold(&self, table: Table, prefix: &KeyBytes) -> Result<IdSet, Error> {
-        let mut members = IdSet::default();
-        let length = prefix.0.len() + 4;
-        self.snapshot.prefix(table, prefix).each(|key, _| {
-            if key.len() == length
-                && let Some(id) = last_id(key)
-            {
-                members.insert(id);
-            }
-            Ok(true)
-        })?;
-        Ok(members)
     }
 
     /// What changed in the sets of a path since the moment that is asked about, where that is not
@@ -287,6 +255,30 @@ impl Values<'_> {
         }
         Ok(())
     }
+}
+
+/// The members of a set as it is now.
+pub(super) fn current(snapshot: &OwnedSnapshot, hot: &Hot, set: &SetKey) -> Result<IdSet, Error> {
+    if let Some(members) = hot.get(set) {
+        return Ok(members.clone());
+    }
+    let (table, prefix) = match set.read() {
+        Some(SetName::Relation(relation, target)) => {
+            (Table::Edge, KeyBytes::new(Table::Edge).entity(target).relation(relation))
+        }
+        _ => (Table::Cold, KeyBytes::new(Table::Cold).raw(&set.0)),
+    };
+    let mut members = IdSet::default();
+    let length = prefix.0.len() + 4;
+    snapshot.prefix(table, &prefix).each(|key, _| {
+        if key.len() == length
+            && let Some(id) = last_id(key)
+        {
+            members.insert(id);
+        }
+        Ok(true)
+    })?;
+    Ok(members)
 }
 
 /// Births, deaths and restorations of a batch.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use fold::{Change, EntityId, Key};
 
-use super::set_key::SetKey;
-use super::{Hot, Paths, RELATION_PREFIX, SharedPaths};
+use super::set_key::{PathId, SetKey};
+use super::{Hot, Paths, RELATION_PREFIX, SharedPaths, then};
 use crate::Error;
 use crate::keys::{KeyBytes, KeyReader, Table, read_edge_key};
 use crate::store::OwnedSnapshot;
@@ -32,7 +32,43 @@ pub(crate) fn compare(
             return Ok(Some(format!("set {text:?} keeps {mine} members, rebuilt it has {theirs}")));
         }
     }
-    Ok(None)
+    if let Some(found) = compare_logs(snapshot)? {
+        return Ok(Some(found));
+    }
+    Ok(then::compare(snapshot, hot)?.map(|(set, offset)| {
+        let text = String::from_utf8_lossy(&set.0).into_owned();
+        format!("set {text:?} is put aside after record {offset} otherwise than it was")
+    }))
+}
+
+/// Compares what was logged of sets, by set and by path and time; gives the first difference in
+/// words, if there is one.
+fn compare_logs(snapshot: &OwnedSnapshot) -> Result<Option<String>, Error> {
+    let damaged = || Error::Damaged { table: "TermLog" };
+    let (mut by_time, mut by_set, mut found) = (0_u64, 0_u64, None);
+    snapshot.prefix(Table::TermLog, &KeyBytes::new(Table::TermLog)).each(|key, row| {
+        by_time += 1;
+        let mut rest = KeyReader::new(Table::TermLog, key).ok_or_else(damaged)?;
+        let parts = (rest.u32(), rest.newest(), rest.entity());
+        let (Some(path), Some(offset), Some(id)) = parts else { return Err(damaged()) };
+        let name = SetKey::form(PathId(path), rest.rest());
+        let same = KeyBytes::new(Table::SetLog).raw(&name).newest(offset).entity(id);
+        if snapshot.get(Table::SetLog, &same)?.as_deref() != Some(row) {
+            let id = id.0;
+            let what = format!("what record {offset} changed in a set for entity {id}");
+            found = Some(format!("{what} is logged by set otherwise than by time"));
+        }
+        Ok(found.is_none())
+    })?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    snapshot.prefix(Table::SetLog, &KeyBytes::new(Table::SetLog)).each(|_, _| {
+        by_set += 1;
+        Ok(true)
+    })?;
+    let differs = by_time != by_set;
+    Ok(differs.then(|| format!("{by_time} changes of sets are logged by time, {by_set} by set")))
 }
 
 fn kept(snapshot: &OwnedSnapshot, hot: &Hot) -> Result<Sets, Error> {

@@ -82,6 +82,13 @@ impl SetKey {
         Self(key.into())
     }
 
+    /// The name of the set of a form at a path.
+    pub(crate) fn form(path: PathId, form: &[u8]) -> Vec<u8> {
+        let mut key = Self::path(path);
+        key.extend_from_slice(form);
+        key
+    }
+
     /// Those whose document has a path without a value.
     pub(crate) fn no_value(path: PathId) -> Self {
         let mut key = Self::path(path);

@@ -15,9 +15,10 @@ use event::Offset;
 use fold::EntityId;
 use roaring::RoaringBitmap;
 
+use super::Hot;
 use super::idset::IdSet;
-use super::lookup::read_life_row;
-use super::set_key::SetName;
+use super::lookup::{current, read_life_row};
+use super::set_key::{SetKey, SetName};
 use crate::Error;
 use crate::keys::{KeyBytes, KeyReader, Table};
 use crate::store::OwnedSnapshot;
@@ -45,20 +46,65 @@ impl Then<'_> {
         set: &[u8],
         now: impl FnOnce() -> Result<IdSet, Error>,
     ) -> Result<IdSet, Error> {
-        let (mut members, until) = match first_after(self.snapshot, set, self.at)? {
+        let (members, until) = match first_after(self.snapshot, set, self.at)? {
             Some((offset, members)) => (members, offset),
             None => (now()?, self.last),
         };
-        each_logged(self.snapshot, set, (self.at, until), |id, there| {
-            if there {
-                members.remove(id);
-            } else {
-                members.insert(id);
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(members)
+        taken_back(self.snapshot, set, members, (self.at, until))
     }
+}
+
+/// A set as it was after one record, from what it was after another.
+fn taken_back(
+    snapshot: &OwnedSnapshot,
+    set: &[u8],
+    mut members: IdSet,
+    (at, until): (Offset, Offset),
+) -> Result<IdSet, Error> {
+    each_logged(snapshot, set, (at, until), |id, there| {
+        if there {
+            members.remove(id);
+        } else {
+            members.insert(id);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(members)
+}
+
+/// The first set that was put aside otherwise than what was put aside after it, or the current one,
+/// taken back says: its name, and after which record. Entities that did not exist count nowhere.
+pub(super) fn compare(
+    snapshot: &OwnedSnapshot,
+    hot: &Hot,
+) -> Result<Option<(SetKey, Offset)>, Error> {
+    let alive = SetKey::alive();
+    let mut found = None;
+    snapshot.prefix(Table::SetThen, &KeyBytes::new(Table::SetThen)).each(|key, row| {
+        let rest = KeyReader::new(Table::SetThen, key).ok_or_else(damaged)?.rest();
+        let (set, offset) = rest.split_last_chunk::<8>().ok_or_else(damaged)?;
+        let (set, offset) = (SetKey(set.into()), u64::from_be_bytes(*offset));
+        // A record that was folded in part is taken back whole, on both sides.
+        let at = offset.saturating_sub(1);
+        let (next, until) = match first_after(snapshot, &set.0, offset)? {
+            Some((until, next)) => (next, until),
+            None => (current(snapshot, hot, &set)?, Offset::MAX),
+        };
+        let says = taken_back(snapshot, &set.0, next, (at, until))?;
+        let kept = read_row(row).ok_or_else(damaged)?;
+        let kept = taken_back(snapshot, &set.0, kept, (at, offset))?;
+        let there = if set == alive {
+            says.clone()
+        } else {
+            let now = || current(snapshot, hot, &alive);
+            Then { snapshot, at, last: Offset::MAX }.members(&alive.0, now)?
+        };
+        if kept.and(&there) != says.and(&there) || set == alive && kept != says {
+            found = Some((set, offset));
+        }
+        Ok(found.is_none())
+    })?;
+    Ok(found)
 }
 
 /// After how many changes a set is put aside again.
