@@ -1,6 +1,6 @@
 //! What the connector is configured with.
 
-use connector::{is_id, shown};
+use connector::check_id;
 use event::vocabulary::is_key;
 use serde::Deserialize;
 
@@ -56,9 +56,7 @@ impl TryFrom<Written> for Config {
 
     fn try_from(written: Written) -> Result<Self, Error> {
         let Written { id, from, secret, annotation, by } = written;
-        if !is_id(&id) {
-            return Err(Error::Id { id: shown(&id) });
-        }
+        check_id(&id)?;
         if secret.len() < SECRET_BYTES_MIN {
             return Err(Error::Secret { id });
         }

@@ -26,13 +26,8 @@ pub use receiver::{Delivery, Receiver, Refused, Taken};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// An id that is no name.
-    #[error(
-        "`{id}` can't be the id of a connector (a letter or digit, then up to 62 of letters, digits, `-`, `_` and `.`)"
-    )]
-    Id {
-        /// The id, shortened.
-        id: String,
-    },
+    #[error(transparent)]
+    Id(#[from] connector::NotAnId),
     /// A secret that can be guessed.
     #[error("the ci connector `{id}`: its `secret` must have at least 16 characters")]
     Secret {

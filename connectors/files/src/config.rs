@@ -95,9 +95,7 @@ impl Config {
     /// # Errors
     /// An id that is no name, no path or an empty one, or a time that is none.
     pub fn check(&self) -> Result<(), Error> {
-        if !connector::is_id(&self.id) {
-            return Err(Error::Id { id: crate::name::of_text(&self.id) });
-        }
+        connector::check_id(&self.id)?;
         let mut all = self.paths.iter().chain(&self.roots);
         if self.paths.is_empty() || all.any(|path| path.as_os_str().is_empty()) {
             return Err(Error::Paths { id: self.id.clone() });

@@ -42,13 +42,8 @@ pub use run::run;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An id that is no name.
-    #[error(
-        "`{id}` can't be the id of a connector (a letter or digit, then up to 62 of letters, digits, `-`, `_` and `.`)"
-    )]
-    Id {
-        /// The id, shortened.
-        id: String,
-    },
+    #[error(transparent)]
+    Id(#[from] connector::NotAnId),
     /// No path, or an empty one.
     #[error("the files connector `{id}` needs at least one path, and none that is empty")]
     Paths {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use connector::{is_id, shown};
+use connector::{check_id, shown};
 use event::vocabulary::ScopeName;
 use globset::GlobSet;
 use serde::Deserialize;
@@ -143,9 +143,7 @@ impl TryFrom<Written> for Config {
 
     fn try_from(written: Written) -> Result<Self, Error> {
         let id = written.id;
-        if !is_id(&id) {
-            return Err(Error::Id { id: shown(&id) });
-        }
+        check_id(&id)?;
         let wrong = |why: String| Error::Wrong { id: id.clone(), why };
         let host = Host::parse(&written.url).map_err(&wrong)?;
         let credentials = match (written.token, written.app) {

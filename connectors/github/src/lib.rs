@@ -49,13 +49,8 @@ pub use run::run;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// An id that is no name.
-    #[error(
-        "`{id}` can't be the id of a connector (a letter or digit, then up to 62 of letters, digits, `-`, `_` and `.`)"
-    )]
-    Id {
-        /// The id, shortened.
-        id: String,
-    },
+    #[error(transparent)]
+    Id(#[from] connector::NotAnId),
     /// Something else that is wrong.
     #[error("the github connector `{id}`: {why}")]
     Wrong {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::Error;
-use connector::{is_id, shown};
+use connector::{check_id, shown};
 
 /// How long after it ended well the program is run again where nothing else is configured.
 const EVERY_SECONDS: u64 = 60;
@@ -57,9 +57,7 @@ impl TryFrom<Written> for Config {
 
     fn try_from(written: Written) -> Result<Self, Error> {
         let Written { id, command, folder, env, every_seconds: seconds } = written;
-        if !is_id(&id) {
-            return Err(Error::Id { id: shown(&id) });
-        }
+        check_id(&id)?;
         let has_nul = |text: &String| text.contains('\0');
         if command.first().is_none_or(String::is_empty) || command.iter().any(has_nul) {
             return Err(Error::Command { id });

@@ -38,4 +38,4 @@ pub use emission::{
 };
 pub use said::{Activity, Observation, Said, Whom};
 pub use voice::Voice;
-pub use words::{SHOWN_MAX, is_id, shown};
+pub use words::{NotAnId, SHOWN_MAX, check_id, shown};

@@ -3,13 +3,25 @@
 /// The longest id of a connector, in bytes.
 const ID_BYTES_MAX: usize = 63;
 
-/// Whether a text can be the id of a connector: a letter or digit, then letters, digits, `-`, `_`
-/// and `.`.
-#[must_use]
-pub fn is_id(text: &str) -> bool {
+/// An id of a connector that is no name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{}` can't be the id of a connector (a letter or digit, then up to 62 of letters, digits, \
+     `-`, `_` and `.`)",
+    shown(.0)
+)]
+pub struct NotAnId(String);
+
+/// Looks whether a text can be the id of a connector: a letter or digit, then letters, digits, `-`,
+/// `_` and `.`.
+///
+/// # Errors
+/// It can't.
+pub fn check_id(text: &str) -> Result<(), NotAnId> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    starts_well && text.len() <= ID_BYTES_MAX && text.chars().all(is_plain)
+    let is_id = starts_well && text.len() <= ID_BYTES_MAX && text.chars().all(is_plain);
+    if is_id { Ok(()) } else { Err(NotAnId(text.to_owned())) }
 }
 
 /// How much of a text that came from elsewhere a message shows, in letters.
@@ -45,8 +57,16 @@ mod tests {
             ("a/b", false),
             ("ä", false),
         ] {
-            assert_eq!(is_id(id), expected, "{id}");
+            assert_eq!(check_id(id).is_ok(), expected, "{id}");
         }
+    }
+
+    #[test]
+    fn an_id_that_is_none_is_shown_safely() {
+        let long = "\u{1b}".repeat(SHOWN_MAX + 1);
+        let said = check_id(&long).unwrap_err().to_string();
+        let shown = "\u{fffd}".repeat(SHOWN_MAX) + "…";
+        assert!(said.starts_with(&format!("`{shown}` can't be the id of a connector")), "{said}");
     }
 
     #[test]

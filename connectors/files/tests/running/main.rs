@@ -573,5 +573,5 @@ async fn a_configuration_that_is_none_is_refused() {
     let start = Start { cursor: None, scopes: Vec::new(), targets };
     let config = Config::new("a/b", vec!["x".into()]);
     let end = files::run(config, Vec::new(), start, emitter, stopping).await;
-    assert!(matches!(end, Err(Error::Id { .. })));
+    assert!(matches!(end, Err(Error::Id(_))));
 }
