@@ -42,7 +42,7 @@ fn size(checkpoint: &str) -> Option<u64> {
 
 /// Builds the program that verifies with Go's tools; why not, if it can't be done here.
 fn auditor(folder: &Path) -> Result<PathBuf, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("auditor");
+    let source = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("auditor");
     let program = folder.join("auditor");
     let output = Command::new("go")
         .args(["build", "-o"])

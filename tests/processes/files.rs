@@ -2,29 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::process::{Answer, Client};
+use support::process::Answer;
 
-use crate::program;
-
-/// How long something may take that is said to happen soon.
-const SOON: Duration = Duration::from_secs(60);
-
-/// Asks until it is so.
-#[track_caller]
-fn until(client: &Client, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
-    let begun = Instant::now();
-    loop {
-        let answer = client.get(path);
-        if is_so(&answer) {
-            return answer;
-        }
-        assert!(begun.elapsed() < SOON, "{path} never came to be so: {answer:?}");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-}
+use crate::{program, until};
 
 fn by_name(name: &str) -> String {
     format!("/api/catalog/entities/by-name/component/default/{name}")
@@ -214,7 +196,8 @@ fn targets_of_locations_are_read_and_placeholders_put_in() {
 fn nothing_is_written_when_nothing_changed() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/catalog");
+    let examples =
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../examples/catalog");
     let args = ["--catalog", examples.to_str().unwrap()];
     let count = "/api/catalog/entities/by-query?limit=0";
     let server = program().serve(&data, &args);

@@ -9,24 +9,7 @@ use serde_json::{Value, json};
 use support::github::{GitHub, TOKEN};
 use support::process::{Answer, Client, Server, skip};
 
-use crate::program;
-
-/// How long something may take that is said to happen soon.
-const SOON: Duration = Duration::from_secs(180);
-
-/// Asks until it is so.
-#[track_caller]
-pub(crate) fn until(client: &Client, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
-    let begun = Instant::now();
-    loop {
-        let answer = client.get(path);
-        if is_so(&answer) {
-            return answer;
-        }
-        assert!(begun.elapsed() < SOON, "{path} never came to be so: {answer:?}");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-}
+use crate::{program, until};
 
 /// A GitHub, unless it can't be had here.
 pub(crate) fn github() -> Option<GitHub> {

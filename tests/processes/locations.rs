@@ -22,15 +22,7 @@ fn server(folder: &Path, allow: &[&str]) -> Server {
 
 /// Asks until the answer is as it should be.
 fn until(client: &Client, path: &str, is_so: impl Fn(u16, &Value) -> bool) -> Value {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let answer = client.get(path);
-        if is_so(answer.status, &answer.body) {
-            return answer.body;
-        }
-        assert!(Instant::now() < end, "{path}: {answer:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    crate::until(client, path, |answer| is_so(answer.status, &answer.body)).body
 }
 
 fn register(client: &Client, target: &str) -> (String, String) {

@@ -22,11 +22,29 @@ mod streams;
 mod under;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use support::process::Program;
+use support::process::{Answer, Client, Program};
 
 fn program() -> Program {
     Program(PathBuf::from(env!("CARGO_BIN_EXE_annals-under-test")))
+}
+
+/// How long something may take that is said to happen soon.
+const SOON: Duration = Duration::from_secs(180);
+
+/// Asks until it is so.
+#[track_caller]
+fn until(client: &Client, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
+    let begun = Instant::now();
+    loop {
+        let answer = client.get(path);
+        if is_so(&answer) {
+            return answer;
+        }
+        assert!(begun.elapsed() < SOON, "{path} never came to be so: {answer:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 /// A component, as a line of JSON.

@@ -8,33 +8,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::process::{Answer, Client, Server, skip};
+use support::process::{Answer, Server, skip};
 
-use crate::{components, program};
-
-/// How long something may take that is said to happen soon.
-const SOON: Duration = Duration::from_secs(60);
-
-/// Asks until it is so.
-#[track_caller]
-fn until(client: &Client, path: &str, is_so: impl Fn(&Answer) -> bool) -> Answer {
-    let begun = Instant::now();
-    loop {
-        let answer = client.get(path);
-        if is_so(&answer) {
-            return answer;
-        }
-        assert!(begun.elapsed() < SOON, "{path} never came to be so: {answer:?}");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-}
+use crate::{SOON, components, program, until};
 
 fn by_name(name: &str) -> String {
     format!("/api/catalog/entities/by-name/component/default/{name}")
 }
 
 fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../examples")
 }
 
 fn runs(command: &str) -> bool {
