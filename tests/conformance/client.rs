@@ -9,7 +9,7 @@ use crate::{recorded, serve};
 
 /// The folder of our scripts, and that of Backstage's packages, where they can be had.
 fn packages(test: &str) -> Option<(PathBuf, PathBuf)> {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("backstage");
+    let scripts = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("backstage");
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("backstage");
     match support::npm::install(&scripts, &cache) {
         Ok(packages) => Some((scripts, packages)),

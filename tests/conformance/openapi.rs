@@ -113,8 +113,10 @@ fn the_document_is_the_one_in_the_repository_and_whole() {
     let document = document(&site.server);
     // The copy shows in reviews what changes for clients. UPDATE_EXPECT=1 writes it.
     let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
-    expect_file![Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/api/openapi.json")]
-        .assert_eq(&text);
+    expect_file![
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../crates/api/openapi.json")
+    ]
+    .assert_eq(&text);
     let mut references = 0;
     each(&document, &mut |value| {
         resolved(&document, value);
@@ -197,7 +199,7 @@ fn the_document_agrees_with_that_of_backstage() {
 #[test]
 fn whatever_is_asked_is_answered_as_the_document_says() {
     let Program(program) = program();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/schema");
+    let script = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../scripts/schema");
     // A short run; `make soak` asks more.
     let mut command = Command::new(script);
     command.env("ANNALS", program).env("SCHEMA_CASES", "15");

@@ -23,7 +23,8 @@ impl GitHub {
     /// # Errors
     /// Why it can't run here: no Node, no registry.
     pub fn start(cache: &Path) -> Result<Self, String> {
-        let source: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("github");
+        let source: PathBuf =
+            Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("github");
         let packages = crate::npm::install(&source, cache)?;
         let mut child = Command::new("node")
             .arg(source.join("standin.mjs"))

@@ -236,7 +236,7 @@ pub fn skip(what: &str, why: &str) {
 /// The folder of shared test data, where it is there.
 #[must_use]
 pub fn shared() -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let default = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../shared");
     let path = std::env::var_os("ANNALS_SHARED").map_or(default, PathBuf::from);
     path.is_dir().then_some(path)
 }
