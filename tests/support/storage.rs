@@ -60,14 +60,24 @@ pub fn flip_a_bit(data: &Path, family: &str) {
     });
 }
 
-/// Flips a bit of the first row of a table of the views.
-pub fn flip_a_bit_in(data: &Path, table: u8) {
-    change(&data.join("views"), |_, key, value| {
+/// Flips a bit of the first row of a table of a family of the views.
+pub fn flip_a_bit_in(data: &Path, family: &str, table: u8) {
+    change(&data.join("views"), |name, key, value| {
         let mut value = value.to_vec();
         let last = value.last_mut()?;
         *last ^= 1;
-        (key.first() == Some(&table)).then_some(value)
+        (name == family && key.first() == Some(&table)).then_some(value)
     });
+}
+
+/// Makes all rows of a table of a family of the views empty.
+pub fn empty_rows(data: &Path, family: &str, table: u8) {
+    let (db, _) = open(&data.join("views"));
+    let family = db.cf_handle(family).unwrap();
+    let rows = db.prefix_iterator_cf(family, [table]).map(|row| row.unwrap().0);
+    let keys: Vec<_> = rows.take_while(|key| key.first() == Some(&table)).collect();
+    assert!(!keys.is_empty(), "there are no rows");
+    keys.iter().for_each(|key| db.put_cf(family, key, []).unwrap());
 }
 
 /// Hands out all keys and values of a database of a data folder.
