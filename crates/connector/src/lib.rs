@@ -24,6 +24,8 @@
 //! Invariant: emitting waits while the catalog is behind; nothing is ever dropped for speed.
 
 mod budget;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod documents;
 mod emission;
 mod said;
