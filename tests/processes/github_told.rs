@@ -212,7 +212,7 @@ fn teams_and_people_are_groups_and_users() {
 fn an_app_reads_with_tokens_that_it_renews() {
     let Some(github) = github() else { return };
     let key = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap())
-        .join("../connectors/github/fixtures/app.pem");
+        .join("../crates/asking/fixtures/app.pem");
     let key = fs::read_to_string(key).unwrap();
     let large = "x".repeat(600_000);
     github.control(&json!([

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::Config;
 use crate::answer::Connection;
-use crate::client::{Client, Data};
-use crate::config::Owner;
-use crate::credentials::Credentials;
-use crate::failure::Failure;
 use crate::query;
-use crate::token::Tokens;
+use asking::Failure;
+use asking::github::Credentials;
+use asking::github::Owner;
+use asking::github::Tokens;
+use asking::github::{Client, Data};
 use connector::shown;
 
 #[derive(Deserialize)]

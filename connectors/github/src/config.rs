@@ -9,10 +9,10 @@ use globset::GlobSet;
 use serde::Deserialize;
 
 use crate::Error;
-use crate::credentials::{App, Credentials};
-use crate::host::Host;
 use crate::pattern::{Patterns, compile};
 use crate::place::{FileUrl, repository_scope};
+use asking::github::Host;
+use asking::github::{App, Credentials, Owner};
 
 /// How often everything is looked at where nothing else is configured: deliveries get lost.
 const EVERY_SECONDS: u64 = 1800;
@@ -23,9 +23,6 @@ const EVERY_SECONDS_MAX: u64 = 86_400;
 
 /// The shortest secret of a webhook, in bytes.
 const SECRET_BYTES_MIN: usize = 16;
-
-/// Owners that one connector may read.
-const OWNERS_MAX: usize = 1000;
 
 /// A github connector's part of the configuration: `{id: acme, token: "…", organizations: [acme]}`.
 #[derive(Clone, Deserialize)]
@@ -41,20 +38,6 @@ pub struct Config {
     pub(crate) teams: bool,
     pub(crate) secret: Option<String>,
     pub(crate) every: Duration,
-}
-
-/// Whose repositories are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    pub(crate) login: String,
-    pub(crate) is_organization: bool,
-}
-
-impl Owner {
-    /// Whether a login is this owner's: GitHub takes both cases for the same.
-    pub(crate) fn is(&self, login: &str) -> bool {
-        self.login.eq_ignore_ascii_case(login)
-    }
 }
 
 /// Which repositories are read.
@@ -157,7 +140,10 @@ impl TryFrom<Written> for Config {
                 ));
             }
         };
-        let owners = owners(&written.organizations, &written.users).map_err(&wrong)?;
+        let owners = Owner::read(&written.organizations, &written.users).map_err(&wrong)?;
+        if owners.is_empty() {
+            return Err(wrong("it needs `organizations` or `users`".into()));
+        }
         let paths = Patterns::new(&written.catalog_paths).map_err(&wrong)?;
         let filter = Filter::read(written.filters).map_err(&wrong)?;
         let secret = written.webhook_secret;
@@ -174,27 +160,6 @@ impl TryFrom<Written> for Config {
         let (teams, every) = (written.teams, Duration::from_secs(seconds));
         Ok(Self { id, host, credentials, owners, paths, filter, teams, secret, every })
     }
-}
-
-fn owners(organizations: &[String], users: &[String]) -> Result<Vec<Owner>, String> {
-    let of = |login: &String, is_organization| Owner { login: login.clone(), is_organization };
-    let organizations = organizations.iter().map(|login| of(login, true));
-    let owners: Vec<Owner> =
-        organizations.chain(users.iter().map(|login| of(login, false))).collect();
-    if owners.is_empty() || owners.len() > OWNERS_MAX {
-        return Err(format!("it needs `organizations` or `users`, at most {OWNERS_MAX}"));
-    }
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let mut seen = BTreeSet::new();
-    for Owner { login, .. } in &owners {
-        if login.is_empty() || login.len() > 100 || !login.chars().all(is_plain) {
-            return Err(format!("`{}` can't be the login of an owner", shown(login)));
-        }
-        if !seen.insert(login.to_ascii_lowercase()) {
-            return Err(format!("`{login}` is named twice"));
-        }
-    }
-    Ok(owners)
 }
 
 impl Filter {

@@ -18,13 +18,8 @@
 //! Invariant: tokens, keys and secrets stand in no record, log line or error.
 
 mod answer;
-mod budget;
 mod check;
-mod client;
 mod config;
-mod credentials;
-mod failure;
-mod host;
 mod listing;
 pub mod map;
 mod memory;
@@ -38,7 +33,6 @@ mod run;
 mod scan;
 mod serve;
 mod show;
-mod token;
 
 pub use check::check;
 pub use config::Config;

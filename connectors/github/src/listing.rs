@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::answer::{Connection, Listing, Repository};
-use crate::client::{Client, Data};
-use crate::config::Owner;
-use crate::failure::Failure;
 use crate::query;
+use asking::Failure;
+use asking::github::Owner;
+use asking::github::{Client, Data};
 use connector::shown;
 
 /// How far a page was read.

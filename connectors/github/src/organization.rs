@@ -8,14 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::answer::Connection;
-use crate::client::{Client, Data};
 use crate::config::Config;
-use crate::credentials::Credentials;
-use crate::failure::Failure;
 use crate::map::teams::{
     Login, Members, OfOrganization, OneTeam, People, Team, Teams, group, user,
 };
 use crate::query;
+use asking::Failure;
+use asking::github::Credentials;
+use asking::github::{Client, Data};
 
 /// Teams, and people, that a page lists.
 const TEAMS: u64 = 50;

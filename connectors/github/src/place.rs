@@ -6,8 +6,8 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use url::Url;
 
 use crate::answer::Repository;
-use crate::host::Host;
 use crate::pattern::is_path;
+use asking::github::Host;
 
 /// The last part of the scope of an organization's teams and people.
 const TEAMS: &str = "teams";

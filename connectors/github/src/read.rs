@@ -6,14 +6,15 @@ use connector::{Target, shown};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::answer::{GraphError, Repository};
-use crate::client::{Client, Data};
+use crate::answer::Repository;
 use crate::config::Config;
-use crate::failure::Failure;
 use crate::map::reading::{FILE_BYTES_MAX, Item, Need, Reading};
 use crate::pattern::Patterns;
 use crate::place::Spot;
 use crate::query::{self, Which};
+use asking::Failure;
+use asking::github::GraphError;
+use asking::github::{Client, Data};
 
 /// Repositories that are read together: what they hold is in memory at the same time.
 pub(crate) const TOGETHER_MAX: usize = 25;

@@ -10,14 +10,15 @@ use event::vocabulary::{ConnectorState, ScopeName};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::client::Client;
-use crate::config::{Config, Owner};
-use crate::credentials::Credentials;
+use crate::config::Config;
 use crate::memory::Memory;
 use crate::place::FileUrl;
 use crate::read::Wanted;
 use crate::receiver::{Request, Requests};
-use crate::token::Tokens;
+use asking::github::Client;
+use asking::github::Credentials;
+use asking::github::Owner;
+use asking::github::Tokens;
 
 /// How long after something went wrong everything is looked at again: the first time.
 const AGAIN: Duration = Duration::from_secs(30);

@@ -10,8 +10,6 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::answer::Repository;
-use crate::client::now_s;
-use crate::config::Owner;
 use crate::listing::Pages;
 use crate::memory::{Key, mark, order};
 use crate::organization::{self, Unread};
@@ -20,6 +18,8 @@ use crate::query;
 use crate::read::{Job, Named, Read, TOGETHER_MAX, read};
 use crate::run::Runner;
 use crate::show::{goes_on, show};
+use asking::github::Owner;
+use asking::now_s;
 
 /// How often the cursor is said while much is read.
 const CURSOR_EVERY: Duration = Duration::from_secs(10);

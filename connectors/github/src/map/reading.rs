@@ -15,9 +15,9 @@ use model::yaml::Limits;
 use serde_json::Value;
 
 use crate::answer::{GitObject, Repository};
-use crate::host::Host;
 use crate::pattern::Patterns;
 use crate::place::{FileUrl, Spot};
+use asking::github::Host;
 
 /// The most that one file may hold, in bytes.
 pub(crate) const FILE_BYTES_MAX: usize = 10 << 20;

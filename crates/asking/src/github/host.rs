@@ -3,25 +3,30 @@
 use connector::shown;
 use url::Url;
 
+use crate::check_scheme;
+
 /// The addresses of one GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Host {
+pub struct Host {
     /// Scheme and authority of the API, without a path.
-    pub(crate) api: String,
+    pub api: String,
     /// The path of GraphQL there.
-    pub(crate) graphql: &'static str,
+    pub graphql: &'static str,
     /// What paths of REST begin with there.
-    pub(crate) rest: &'static str,
+    pub rest: &'static str,
     /// Scheme and authority of its pages.
-    pub(crate) web: String,
+    pub web: String,
     /// The host's name in the URLs of pages.
-    pub(crate) name: String,
+    pub name: String,
 }
 
 impl Host {
     /// Reads the URL of an API: `https://api.github.com`, or that of an Enterprise Server, with or
     /// without `/api/v3` behind it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// In a sentence, when it is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{}` is no URL of a GitHub's API", shown(text));
         let url = Url::parse(text).map_err(|_| wrong())?;
         let host = url.host_str().ok_or_else(wrong)?;
@@ -34,11 +39,7 @@ impl Host {
         if !is_plain || !matches!(url.scheme(), "http" | "https") {
             return Err(wrong());
         }
-        let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-        if url.scheme() == "http" && !is_here {
-            let text = shown(text);
-            return Err(format!("`{text}` has to be https: a token goes with each request"));
-        }
+        check_scheme(&url)?;
         let api = url.origin().ascii_serialization();
         if host == "api.github.com" {
             let name = "github.com".to_owned();

@@ -1,12 +1,12 @@
-//! What may come of asking GitHub instead of an answer.
+//! What may come of asking a source instead of an answer.
 
 /// Why there is no answer. None of these says that something is gone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The credentials are wrong, have ended, or are not let in.
     #[error("{why}")]
     Refused {
-        /// What GitHub said, in words for whoever has to mend it.
+        /// What the source said, in words for whoever has to mend it.
         why: String,
     },
     /// There is no such thing, or the credentials may not see it.
@@ -15,8 +15,8 @@ pub(crate) enum Failure {
         /// What was asked for.
         what: String,
     },
-    /// The question was too large for GitHub; a smaller one may be answered.
-    #[error("GitHub did not get through with the question: {why}")]
+    /// The question was too large; a smaller one may be answered.
+    #[error("the source did not get through with the question: {why}")]
     TooMuch {
         /// What it said.
         why: String,

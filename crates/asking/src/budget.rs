@@ -1,4 +1,4 @@
-//! What GitHub lets itself be asked: the primary limit that it tells with each answer, and the
+//! What a source lets itself be asked: the primary limit that it tells with each answer, and the
 //! waits that it asks for.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use http::HeaderMap;
 /// The longest wait for anything, which is somewhat longer than the hour of the primary limit.
 const WAIT_MAX: Duration = Duration::from_secs(3700);
 
-/// How long a secondary limit is waited for where GitHub does not say: the first time.
+/// How long a secondary limit is waited for where the source does not say: the first time.
 const SECONDARY_WAIT: Duration = Duration::from_secs(60);
 
 /// A fiftieth of the budget is left to others who show the same credentials.
@@ -41,15 +41,15 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Reads `X-RateLimit-…` and `Retry-After`.
+    /// Reads `X-RateLimit-…`, or `RateLimit-…` as GitLab has it, and `Retry-After`.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let number =
             |name: &str| -> Option<u64> { headers.get(name)?.to_str().ok()?.trim().parse().ok() };
-        let left = number("x-ratelimit-remaining");
-        let told = left.map(|left| Told {
-            limit: number("x-ratelimit-limit").unwrap_or(left).max(left),
+        let either = |name: &str| number(&format!("x-{name}")).or_else(|| number(name));
+        let told = either("ratelimit-remaining").map(|left| Told {
+            limit: either("ratelimit-limit").unwrap_or(left).max(left),
             left,
-            resets_s: number("x-ratelimit-reset").unwrap_or(0),
+            resets_s: either("ratelimit-reset").unwrap_or(0),
         });
         Self { told, retry_after: number("retry-after").map(Duration::from_secs) }
     }
@@ -79,7 +79,7 @@ impl Meter {
         Some(Duration::from_secs(wait + 1).min(WAIT_MAX))
     }
 
-    /// How long to wait after GitHub refused for a limit.
+    /// How long to wait after a limit was met.
     pub(crate) fn refused(&mut self, limits: Limits, now_s: u64) -> Duration {
         self.note(limits.told);
         let refusals = self.refusals.min(4);
@@ -134,6 +134,7 @@ mod tests {
             (&[("retry-after", "0")][..], 1),
             (&[("retry-after", "99999999")][..], 3700),
             (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "5")][..], 1),
+            (&[("ratelimit-remaining", "0"), ("ratelimit-reset", "1100")][..], 101),
             (&[("x-ratelimit-remaining", "4000"), ("x-ratelimit-reset", "1100")][..], 60),
             (&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")][..], 60),
             (&[][..], 60),

@@ -18,7 +18,7 @@ const SIGNED_BEFORE_S: u64 = 60;
 
 /// Who asks.
 #[derive(Clone)]
-pub(crate) enum Credentials {
+pub enum Credentials {
     /// A personal token, classic or fine-grained.
     Token(Arc<str>),
     /// An App, for each owner by its installation there.
@@ -27,7 +27,7 @@ pub(crate) enum Credentials {
 
 /// A GitHub App with its key.
 #[derive(Clone)]
-pub(crate) struct App {
+pub struct App {
     id: u64,
     key: Arc<RsaKeyPair>,
 }
@@ -42,7 +42,11 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    pub(crate) fn token(token: &str) -> Result<Self, String> {
+    /// A token, as it is configured.
+    ///
+    /// # Errors
+    /// In a sentence, when it can't be one.
+    pub fn token(token: &str) -> Result<Self, String> {
         let token = token.trim();
         if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
             return Err("its `token` holds characters that no token has, or none".into());
@@ -53,7 +57,10 @@ impl Credentials {
 
 impl App {
     /// Reads a key as GitHub gives it (PKCS #1), or as OpenSSL writes it (PKCS #8), in PEM.
-    pub(crate) fn new(id: u64, pem: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// In a sentence, when it is no key.
+    pub fn new(id: u64, pem: &str) -> Result<Self, String> {
         let wrong = || "the `key` of its `app` is no RSA private key in PEM".to_owned();
         let mut lines = pem.lines().map(str::trim).skip_while(|line| !line.starts_with("-----"));
         let is_bare = match lines.next() {
@@ -85,7 +92,7 @@ impl App {
 mod tests {
     use super::*;
 
-    const KEY: &str = include_str!("../fixtures/app.pem");
+    const KEY: &str = include_str!("../../fixtures/app.pem");
 
     #[test]
     fn an_app_signs_as_everybody_can_see() {

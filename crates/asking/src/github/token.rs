@@ -13,11 +13,9 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::client::{in_words, now_s};
-use crate::config::Owner;
-use crate::credentials::{App, Credentials};
-use crate::failure::Failure;
-use crate::host::Host;
+use super::client::in_words;
+use super::{App, Credentials, Host, Owner};
+use crate::{Failure, now_s};
 
 /// How long before its end a token is renewed, in seconds.
 const RENEWED_BEFORE_S: u64 = 300;
@@ -30,7 +28,7 @@ const READ_MAX: Duration = Duration::from_secs(30);
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Where clients come from.
-pub(crate) struct Tokens {
+pub struct Tokens {
     credentials: Credentials,
     /// For whom an App asks.
     owner: Option<Owner>,
@@ -46,7 +44,9 @@ struct Lease {
 }
 
 impl Tokens {
-    pub(crate) fn new(credentials: Credentials, owner: Option<Owner>) -> Self {
+    /// Those of credentials; for an App, at an owner.
+    #[must_use]
+    pub fn new(credentials: Credentials, owner: Option<Owner>) -> Self {
         Self { credentials, owner, held: Mutex::new(None) }
     }
 
