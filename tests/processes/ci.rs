@@ -126,14 +126,19 @@ fn all_bodies_that_gitlab_sends_are_understood() {
     expect![[r#"
         deployment deployment/15/success service.deployed 1
         job job/3580121225/finished taskrun.finished 1
-        pipeline pipeline/31/finished/2016-08-12 15:26:29 UTC pipelinerun.finished 1
+        pipeline pipeline/31/finished/2016-08-12T15:26:29Z pipelinerun.finished 1
         release release/8273642/create artifact.published 1
     "#]]
     .assert_eq(&counts.shown());
 }
 
 fn signature(body: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    signed(SECRET, body)
+}
+
+/// What GitHub signs a body with.
+pub(crate) fn signed(secret: &str, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     let bytes = mac.finalize().into_bytes();
     bytes.iter().fold("sha256=".to_owned(), |text, byte| format!("{text}{byte:02x}"))
@@ -273,7 +278,7 @@ fn what_happened_shows_on_its_entity_even_if_that_comes_later() {
     assert_eq!(client.try_post("/api/ingest/x", &headers, &entity()).unwrap().status, 200);
     expect![[r#"
         dev.cdevents.pipelinerun.finished workflow_run/1/1/completed
-        dev.cdevents.pipelinerun.finished pipeline/31/finished/2016-08-12 15:26:29 UTC
+        dev.cdevents.pipelinerun.finished pipeline/31/finished/2016-08-12T15:26:29Z
         dev.cdevents.pipelinerun.finished shop/checkout/5/finished
         dev.cdevents.service.deployed /tekton/shop#1
         dev.cdevents.service.upgraded /tekton/shop#2

@@ -6,6 +6,7 @@ mod as_of;
 mod audit;
 mod backup;
 mod ci;
+mod ci_asked;
 mod command_line;
 mod corpus;
 mod erasure;

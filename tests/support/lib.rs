@@ -13,5 +13,6 @@ pub mod process;
 pub mod proxy;
 pub mod random;
 pub mod raw_kafka;
+pub mod scripted;
 pub mod storage;
 pub mod web;

@@ -3,9 +3,11 @@
 use connector::check_id;
 use event::vocabulary::is_key;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::Error;
 use crate::map::cdevents::{By, Matching};
+use crate::poll::config::Poll;
 
 /// The shortest secret, in bytes.
 const SECRET_BYTES_MIN: usize = 16;
@@ -24,14 +26,18 @@ pub enum From {
     CdEvents,
 }
 
-/// A ci connector's part of the configuration: `{id: actions, from: github, secret: "…"}`.
+/// A ci connector's part of the configuration: `{id: actions, from: github, secret: "…"}`,
+/// with `poll: {…}` where it asks, too.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Config {
     pub(crate) id: String,
     pub(crate) from: From,
-    pub(crate) secret: String,
+    /// Absent where nothing is delivered.
+    pub(crate) secret: Option<String>,
     pub(crate) matching: Matching,
+    /// How it is asked, where it is.
+    pub(crate) poll: Option<Poll>,
 }
 
 /// As it is written.
@@ -40,9 +46,10 @@ pub struct Config {
 struct Written {
     id: String,
     from: From,
-    secret: String,
+    secret: Option<String>,
     annotation: Option<String>,
     by: Option<By>,
+    poll: Option<Value>,
 }
 
 impl std::fmt::Debug for Config {
@@ -55,11 +62,16 @@ impl TryFrom<Written> for Config {
     type Error = Error;
 
     fn try_from(written: Written) -> Result<Self, Error> {
-        let Written { id, from, secret, annotation, by } = written;
+        let Written { id, from, secret, annotation, by, poll } = written;
         check_id(&id)?;
-        if secret.len() < SECRET_BYTES_MIN {
+        if secret.as_ref().is_some_and(|secret| secret.len() < SECRET_BYTES_MIN) {
             return Err(Error::Secret { id });
         }
+        if secret.is_none() && poll.is_none() {
+            return Err(Error::Nothing { id });
+        }
+        let poll = poll.map(|poll| Poll::read(from, poll)).transpose();
+        let poll = poll.map_err(|why| Error::Poll { id: id.clone(), why })?;
         let is_given = annotation.is_some() || by.is_some();
         let default = Matching::default();
         let annotation = annotation.unwrap_or(default.annotation);
@@ -67,7 +79,7 @@ impl TryFrom<Written> for Config {
             return Err(Error::Annotation { id });
         }
         let matching = Matching { annotation, by: by.unwrap_or(default.by) };
-        Ok(Self { id, from, secret, matching })
+        Ok(Self { id, from, secret, matching, poll })
     }
 }
 
@@ -77,14 +89,27 @@ impl Config {
     /// # Errors
     /// An id that is no name, or a secret that can be guessed.
     pub fn github(id: &str, secret: &str) -> Result<Self, Error> {
-        let (id, secret) = (id.to_owned(), secret.to_owned());
-        Written { id, from: From::GitHub, secret, annotation: None, by: None }.try_into()
+        let (id, secret) = (id.to_owned(), Some(secret.to_owned()));
+        let from = From::GitHub;
+        Written { id, from, secret, annotation: None, by: None, poll: None }.try_into()
     }
 
     /// The connector's id, which is the topic that it is delivered to.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether it takes deliveries.
+    #[must_use]
+    pub const fn is_delivered_to(&self) -> bool {
+        self.secret.is_some()
+    }
+
+    /// Whether it asks.
+    #[must_use]
+    pub const fn asks(&self) -> bool {
+        self.poll.is_some()
     }
 
     /// The source's name, `ci/<id>`.
@@ -118,7 +143,8 @@ mod tests {
                 "for CDEvents",
             ),
             (json!({"id": "a", "from": "travis", "secret": secret}), "unknown variant `travis`"),
-            (json!({"id": "a", "from": "github"}), "missing field `secret`"),
+            (json!({"id": "a", "from": "github"}), "needs a `secret`, or `poll`"),
+            (json!({"id": "a", "from": "github", "poll": {}}), "needs a `token`"),
         ] {
             let error = read(value).expect_err("no configuration").to_string();
             assert!(error.contains(expected), "{error}");

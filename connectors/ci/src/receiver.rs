@@ -106,7 +106,7 @@ impl Receiver {
     }
 
     fn is_genuine(&self, delivery: &Delivery) -> bool {
-        let secret = &self.config.secret;
+        let Some(secret) = &self.config.secret else { return false };
         match self.config.from {
             From::GitHub => delivery
                 .header("x-hub-signature-256")

@@ -33,9 +33,9 @@ impl Connector {
     /// The id by which it is delivered to, if it is.
     pub(crate) fn topic(&self) -> Option<&str> {
         match self {
-            Self::Ci(config) => Some(config.id()),
+            Self::Ci(config) if config.is_delivered_to() => Some(config.id()),
             Self::GitHub(config) if config.is_delivered_to() => Some(config.id()),
-            Self::GitHub(_) | Self::Files(_) | Self::Process(_) => None,
+            Self::Ci(_) | Self::GitHub(_) | Self::Files(_) | Self::Process(_) => None,
         }
     }
 }

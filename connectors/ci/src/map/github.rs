@@ -1,10 +1,12 @@
-//! GitHub's webhooks: Actions, checks, deployments, releases, merges.
+//! GitHub's webhooks: Actions, checks, deployments, releases, merges. Runs and jobs also as the API
+//! lists them.
 
 use connector::Activity;
+use event::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{activity, annotated, known, parse};
+use super::{activity, annotated, known, moment, parse};
 
 /// The annotation by which a repository's entities are found.
 const ANNOTATION: &str = "github.com/project-slug";
@@ -28,13 +30,15 @@ struct Repository {
     full_name: String,
 }
 
+/// A run of a workflow, alike in deliveries and in the API.
 #[derive(Deserialize)]
-struct Run {
-    id: u64,
+pub(crate) struct Run {
+    pub(crate) id: u64,
     name: Option<String>,
     run_number: Option<u64>,
     run_attempt: Option<u64>,
     event: Option<String>,
+    status: Option<String>,
     conclusion: Option<String>,
     head_branch: Option<String>,
     head_sha: Option<String>,
@@ -42,13 +46,28 @@ struct Run {
     created_at: Option<String>,
     run_started_at: Option<String>,
     updated_at: Option<String>,
+    repository: Option<Repository>,
 }
 
+/// A page of the API's runs.
 #[derive(Deserialize)]
-struct Job {
+pub(crate) struct Runs {
+    pub(crate) workflow_runs: Vec<Run>,
+}
+
+/// A page of the API's jobs.
+#[derive(Deserialize)]
+pub(crate) struct Jobs {
+    pub(crate) jobs: Vec<Job>,
+}
+
+/// A job of a run, alike in deliveries and in the API.
+#[derive(Deserialize)]
+pub(crate) struct Job {
     id: u64,
     run_id: Option<u64>,
     name: Option<String>,
+    status: Option<String>,
     conclusion: Option<String>,
     head_sha: Option<String>,
     html_url: Option<String>,
@@ -157,6 +176,51 @@ pub fn read(event: &str, body: &[u8]) -> Result<Option<Activity>, String> {
     })
 }
 
+impl Run {
+    /// When it was asked for, and when it changed last.
+    pub(crate) fn times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let time = |text: &Option<String>| text.as_deref().and_then(moment);
+        let created = time(&self.created_at);
+        (created, time(&self.updated_at).or(created))
+    }
+
+    /// Whether it can't change any more but by being run again.
+    pub(crate) fn is_done(&self) -> bool {
+        self.status.as_deref() == Some("completed")
+    }
+
+    /// Which time of being run it is.
+    pub(crate) fn attempt(&self) -> u64 {
+        self.run_attempt.unwrap_or(1)
+    }
+
+    /// What the API's run tells: the same as the delivery of the state in which it is.
+    pub(crate) fn told(self, slug: &str) -> Option<Activity> {
+        let slug = self.repository.as_ref().map_or(slug, |of| of.full_name.as_str()).to_owned();
+        let action = match self.status.as_deref() {
+            Some("completed") => "completed",
+            Some("in_progress") => "in_progress",
+            Some("queued" | "requested" | "waiting" | "pending") => "requested",
+            _ => return None,
+        };
+        let pointer = Some(format!("run {}, attempt {}", self.id, self.attempt()));
+        workflow_run(&slug, action, self).map(|told| Activity { pointer, ..told })
+    }
+}
+
+impl Job {
+    /// What the API's job tells.
+    pub(crate) fn told(self, slug: &str) -> Option<Activity> {
+        let pointer = Some(format!("job {}", self.id));
+        let action = match self.status.as_deref() {
+            Some("completed") => "completed",
+            Some("in_progress") => "in_progress",
+            _ => return None,
+        };
+        workflow_job(slug, action, self).map(|told| Activity { pointer, ..told })
+    }
+}
+
 /// An outcome as CDEvents names it.
 fn outcome(conclusion: Option<&str>) -> Value {
     match conclusion {
@@ -169,13 +233,13 @@ fn outcome(conclusion: Option<&str>) -> Value {
 }
 
 fn workflow_run(slug: &str, action: &str, run: Run) -> Option<Activity> {
+    let attempt = run.attempt();
     let (name, time) = match action {
         "requested" => ("pipelinerun.queued", run.created_at),
         "in_progress" => ("pipelinerun.started", run.run_started_at),
         "completed" => ("pipelinerun.finished", run.updated_at),
         _ => return None,
     };
-    let attempt = run.run_attempt.unwrap_or(1);
     let value = known([
         ("pipelineName", json!(run.name)),
         ("outcome", outcome(run.conclusion.as_deref())),

@@ -1,10 +1,12 @@
-//! GitLab's webhooks: pipelines, jobs, deployments, releases.
+//! GitLab's webhooks: pipelines, jobs, deployments, releases. Pipelines and jobs also as the API
+//! lists them.
 
 use connector::Activity;
+use event::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{activity, annotated, known, parse, shape};
+use super::{activity, annotated, known, moment, parse, shape};
 
 /// The annotation by which a project's entities are found.
 const ANNOTATION: &str = "gitlab.com/project-slug";
@@ -30,9 +32,10 @@ struct Pipeline {
     object_attributes: PipelineAttributes,
 }
 
+/// A pipeline, alike in deliveries and in the API.
 #[derive(Deserialize)]
-struct PipelineAttributes {
-    id: u64,
+pub(crate) struct PipelineAttributes {
+    pub(crate) id: u64,
     iid: Option<u64>,
     name: Option<String>,
     #[serde(rename = "ref")]
@@ -41,8 +44,31 @@ struct PipelineAttributes {
     source: Option<String>,
     status: String,
     created_at: Option<String>,
+    started_at: Option<String>,
+    pub(crate) updated_at: Option<String>,
     finished_at: Option<String>,
+    #[serde(alias = "web_url")]
     url: Option<String>,
+}
+
+/// A job, as the API lists it.
+#[derive(Deserialize)]
+pub(crate) struct ListedJob {
+    id: u64,
+    name: Option<String>,
+    stage: Option<String>,
+    status: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    #[serde(rename = "ref")]
+    of: Option<String>,
+    commit: Option<Commit>,
+    pipeline: Option<PipelineOf>,
+}
+
+#[derive(Deserialize)]
+struct PipelineOf {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +120,10 @@ pub fn read(body: &[u8]) -> Result<Option<Activity>, String> {
     let body: Value = parse(body)?;
     let kind = body.get("object_kind").and_then(Value::as_str).map(str::to_owned);
     match kind.as_deref() {
-        Some("pipeline") => pipeline(shape(body)?),
+        Some("pipeline") => {
+            let told: Pipeline = shape(body)?;
+            Ok(pipeline(slug(&told.project)?, &told.object_attributes))
+        }
         Some("build") => job(&shape(body)?),
         Some("deployment") => deployment(&shape(body)?),
         Some("release") => release(shape(body)?),
@@ -125,13 +154,46 @@ fn phase(status: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-fn pipeline(pipeline: Pipeline) -> Result<Option<Activity>, String> {
-    let of = pipeline.object_attributes;
-    let Some((phase, outcome)) = phase(&of.status) else { return Ok(None) };
+impl PipelineAttributes {
+    /// Whether it is over, so that when that was is worth asking for.
+    pub(crate) fn is_done(&self) -> bool {
+        phase(&self.status).is_some_and(|(phase, _)| phase == "finished")
+    }
+
+    /// What the API's pipeline tells: the same as the delivery of the state in which it is.
+    pub(crate) fn told(&self, slug: &str) -> Option<Activity> {
+        let pointer = Some(format!("pipeline {}", self.id));
+        pipeline(slug, self).map(|told| Activity { pointer, ..told })
+    }
+}
+
+impl ListedJob {
+    /// What the API's job tells.
+    pub(crate) fn told(self, slug: &str) -> Option<Activity> {
+        let pointer = Some(format!("job {}", self.id));
+        let same = Job {
+            project: None,
+            repository: None,
+            build_id: self.id,
+            build_name: self.name,
+            build_stage: self.stage,
+            build_status: self.status,
+            build_started_at: self.started_at,
+            build_finished_at: self.finished_at,
+            pipeline_id: self.pipeline.map(|of| of.id),
+            of: self.of,
+            sha: self.commit.and_then(|of| of.id?.as_str().map(str::to_owned)),
+        };
+        job_of(slug, &same).map(|told| Activity { pointer, ..told })
+    }
+}
+
+fn pipeline(slug: &str, of: &PipelineAttributes) -> Option<Activity> {
+    let (phase, outcome) = phase(&of.status)?;
     let time = match phase {
         "queued" => of.created_at.as_deref(),
         "finished" => of.finished_at.as_deref(),
-        _ => None,
+        _ => of.started_at.as_deref(),
     };
     let value = known([
         ("pipelineName", json!(of.name)),
@@ -142,22 +204,34 @@ fn pipeline(pipeline: Pipeline) -> Result<Option<Activity>, String> {
         ("commit", json!(of.sha)),
         ("url", json!(of.url)),
     ]);
-    // A pipeline of which jobs are tried again finishes another time.
-    let at = if phase == "finished" { of.finished_at.as_deref().unwrap_or_default() } else { "" };
-    let key = format!("pipeline/{}/{phase}/{at}", of.id);
-    let whom = annotated(ANNOTATION, slug(&pipeline.project)?);
-    Ok(Some(activity(&format!("pipelinerun.{phase}"), key, whom, time, value)))
+    // A pipeline of which jobs are tried again finishes another time. Deliveries tell it in seconds,
+    // the API in milliseconds.
+    let at = of.finished_at.as_deref().filter(|_| phase == "finished").map(second);
+    let key = format!("pipeline/{}/{phase}/{}", of.id, at.unwrap_or_default());
+    Some(activity(&format!("pipelinerun.{phase}"), key, annotated(ANNOTATION, slug), time, value))
+}
+
+/// A time without what is less than a second; a text that is none, as it is.
+fn second(text: &str) -> String {
+    const SECOND: i64 = 1_000_000;
+    let time = moment(text).map(|time| time.as_micros().div_euclid(SECOND) * SECOND);
+    let shown = time.and_then(Timestamp::from_micros).map(|time| time.to_string());
+    shown.map_or_else(|| text.to_owned(), |shown| shown.replace(".000000", ""))
 }
 
 fn job(job: &Job) -> Result<Option<Activity>, String> {
-    let Some((phase, outcome)) = phase(&job.build_status).filter(|(phase, _)| *phase != "queued")
-    else {
+    if phase(&job.build_status).is_none() {
         return Ok(None);
-    };
+    }
     let homepage = job.repository.as_ref().and_then(|of| of.homepage.as_deref());
     let path = job.project.as_ref().and_then(|project| project.path_with_namespace.as_deref());
     let path =
         path.or_else(|| homepage.and_then(path_of)).ok_or("the job's project has no path")?;
+    Ok(job_of(path, job))
+}
+
+fn job_of(slug: &str, job: &Job) -> Option<Activity> {
+    let (phase, outcome) = phase(&job.build_status).filter(|(phase, _)| *phase != "queued")?;
     let time = if phase == "started" { &job.build_started_at } else { &job.build_finished_at };
     let value = known([
         ("taskName", json!(job.build_name)),
@@ -168,8 +242,8 @@ fn job(job: &Job) -> Result<Option<Activity>, String> {
         ("commit", json!(job.sha)),
     ]);
     let key = format!("job/{}/{phase}", job.build_id);
-    let whom = annotated(ANNOTATION, path);
-    Ok(Some(activity(&format!("taskrun.{phase}"), key, whom, time.as_deref(), value)))
+    let whom = annotated(ANNOTATION, slug);
+    Some(activity(&format!("taskrun.{phase}"), key, whom, time.as_deref(), value))
 }
 
 fn deployment(deployment: &Deployment) -> Result<Option<Activity>, String> {

@@ -1,7 +1,9 @@
-//! Jenkins' notification plugin: a body for each phase of a build.
+//! Jenkins' notification plugin: a body for each phase of a build. Builds also as the API lists
+//! them.
 
 use connector::Activity;
 use event::Timestamp;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,6 +36,80 @@ struct Scm {
     commit: Option<String>,
 }
 
+/// A page of the API's builds.
+#[derive(Deserialize)]
+pub(crate) struct Builds {
+    #[serde(alias = "allBuilds")]
+    pub(crate) builds: Vec<ListedBuild>,
+}
+
+/// A build, as the API lists it.
+#[derive(Deserialize)]
+pub(crate) struct ListedBuild {
+    pub(crate) number: u64,
+    #[serde(default)]
+    pub(crate) building: bool,
+    result: Option<String>,
+    /// When it began, in milliseconds.
+    timestamp: i64,
+    /// How long it took, in milliseconds.
+    duration: Option<i64>,
+    url: Option<String>,
+    #[serde(default = "Vec::new")]
+    actions: Vec<Option<Action>>,
+}
+
+#[derive(Deserialize)]
+struct Action {
+    #[serde(rename = "lastBuiltRevision")]
+    revision: Option<Revision>,
+}
+
+#[derive(Deserialize)]
+struct Revision {
+    #[serde(rename = "SHA1")]
+    sha1: Option<String>,
+    #[serde(default = "Vec::new")]
+    branch: Vec<Branch>,
+}
+
+#[derive(Deserialize)]
+struct Branch {
+    name: Option<String>,
+}
+
+/// What of a build is asked of the API: no parameters, no causes, no logs.
+pub(crate) const BUILD: &str = "number,building,result,timestamp,duration,url,\
+                                actions[lastBuiltRevision[SHA1,branch[name]]]";
+
+impl ListedBuild {
+    /// When it began.
+    pub(crate) fn began(&self) -> Option<Timestamp> {
+        milliseconds(self.timestamp)
+    }
+
+    /// What the API's build tells: the same as the plugin's body of the phase in which it is. It
+    /// shows on the entities of the job, or of the project whose branch the job builds.
+    pub(crate) fn told(self, job: &str, shown_on: &str) -> Activity {
+        let phase = if self.building { "started" } else { "finished" };
+        let ended = self.duration.filter(|_| !self.building);
+        let time = self.timestamp.checked_add(ended.unwrap_or(0)).and_then(milliseconds);
+        let revision = self.actions.into_iter().flatten().find_map(|action| action.revision);
+        let (branch, commit) = revision.map_or((None, None), |of| {
+            (of.branch.into_iter().find_map(|branch| branch.name), of.sha1)
+        });
+        let scm = Scm { branch, commit };
+        let status = self.result.filter(|_| !self.building);
+        let told = told(job, phase, self.number, status.as_deref(), &scm, self.url.as_deref());
+        let pointer = Some(format!("{job} #{}", self.number));
+        Activity { whom: annotated(ANNOTATION, shown_on), time, pointer, ..told }
+    }
+}
+
+fn milliseconds(ms: i64) -> Option<Timestamp> {
+    Timestamp::from_micros(ms.checked_mul(1000)?)
+}
+
 /// What a body tells, if it tells something.
 ///
 /// # Errors
@@ -52,44 +128,55 @@ pub fn read(body: &[u8]) -> Result<Option<Activity>, String> {
         _ => return Ok(None),
     };
     let status = build.status.filter(|_| phase == "finished");
-    let outcome = match status.as_deref() {
+    let scm = build.scm.unwrap_or(Scm { branch: None, commit: None });
+    // What is queued has no number that is its own yet.
+    let key = match (phase, build.queue_id) {
+        ("queued", Some(queue)) => Some(format!("{job}/queue-{queue}/{phase}")),
+        _ => None,
+    };
+    let number = build.number.or(key.as_ref().map(|_| 0)).ok_or("the build has no number")?;
+    let mut told = told(&job, phase, number, status.as_deref(), &scm, build.full_url.as_deref());
+    told.key = key.unwrap_or(told.key);
+    // Of when the build began.
+    told.time = build.timestamp.filter(|_| phase == "started").and_then(milliseconds);
+    Ok(Some(told))
+}
+
+fn told(
+    job: &str,
+    phase: &str,
+    number: u64,
+    status: Option<&str>,
+    scm: &Scm,
+    url: Option<&str>,
+) -> Activity {
+    let outcome = match status {
         Some("SUCCESS") => json!("success"),
         Some("FAILURE" | "UNSTABLE") => json!("failure"),
         Some("ABORTED") => json!("cancel"),
         Some(_) => json!("error"),
         None => Value::Null,
     };
-    let scm = build.scm.unwrap_or(Scm { branch: None, commit: None });
     let value = known([
         ("pipelineName", json!(job)),
         ("outcome", outcome),
         ("conclusion", json!(status)),
-        ("number", json!(build.number)),
+        ("number", json!(Some(number).filter(|number| *number > 0))),
         ("branch", json!(scm.branch)),
         ("commit", json!(scm.commit)),
-        ("url", json!(build.full_url)),
+        ("url", json!(url)),
     ]);
-    // What is queued has no number that is its own yet.
-    let number = match (phase, build.queue_id, build.number) {
-        ("queued", Some(queue), _) => format!("queue-{queue}"),
-        (_, _, Some(number)) => number.to_string(),
-        _ => return Err("the build has no number".into()),
-    };
     let key = format!("{job}/{number}/{phase}");
-    let mut told =
-        activity(&format!("pipelinerun.{phase}"), key, annotated(ANNOTATION, &job), None, value);
-    // In milliseconds; of when the build began.
-    let began = build.timestamp.filter(|_| phase == "started");
-    told.time = began.and_then(|ms| Timestamp::from_micros(ms.checked_mul(1000)?));
-    Ok(Some(told))
+    activity(&format!("pipelinerun.{phase}"), key, annotated(ANNOTATION, job), None, value)
 }
 
-/// `folder/name` of `job/folder/job/name/`.
+/// `folder/a name` of `job/folder/job/a%20name/`. What a name itself holds encoded, as those of
+/// branches do, stays so.
 fn full_name(url: &str) -> Option<String> {
     let mut parts = url.trim_matches('/').split('/');
     let mut names = Vec::new();
     while let (Some("job"), Some(name)) = (parts.next(), parts.next()) {
-        names.push(name);
+        names.push(percent_decode_str(name).decode_utf8_lossy());
     }
     (!names.is_empty()).then(|| names.join("/"))
 }
@@ -113,6 +200,18 @@ mod tests {
             },
         })
         .to_string()
+    }
+
+    #[test]
+    fn jobs_are_named_as_the_api_names_them() {
+        for (url, expected) in [
+            ("job/team/job/asgard/", Some("team/asgard")),
+            ("job/a%20b/job/feature%252Fx/", Some("a b/feature%2Fx")),
+            ("asgard/", None),
+            ("", None),
+        ] {
+            assert_eq!(full_name(url).as_deref(), expected, "{url}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn test(config: &Path, source: Option<&str>, json: bool) -> Result<Exit> {
     let config = Config::load(config)?;
     let (mut shown, mut lines, mut exit) = (Vec::new(), Vec::new(), Exit::Done);
     for connector in chosen(&config, source)? {
-        let is_delivered_to = matches!(connector, Connector::Ci(_));
+        let is_delivered_to = matches!(&connector, Connector::Ci(config) if !config.asks());
         let tried = once::test(&config, connector)?;
         let found = tried.found + tried.lines.len() as u64;
         lines.push(match &tried.why {

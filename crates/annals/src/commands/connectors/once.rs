@@ -37,9 +37,12 @@ pub(super) struct Tried {
 /// Tries whether a source may be read: credentials and rights where it has some, or else by reading
 /// it once.
 pub(super) fn test(config: &Config, connector: Connector) -> Result<Tried> {
-    let Connector::GitHub(github) = &connector else { return once(config, connector) };
     let runtime = tokio::runtime::Runtime::new()?;
-    let (count, missing) = runtime.block_on(github::check(github));
+    let (count, missing) = match &connector {
+        Connector::GitHub(github) => runtime.block_on(github::check(github)),
+        Connector::Ci(ci) => runtime.block_on(ci::check(ci)),
+        Connector::Files(_) | Connector::Process(_) => return once(config, connector),
+    };
     runtime.shutdown_timeout(STOP_MAX);
     let why = (!missing.is_empty()).then(|| missing.join("; "));
     Ok(Tried { source: connector.source(), found: count, why, ..Tried::default() })
@@ -56,7 +59,7 @@ pub(super) fn once(config: &Config, connector: Connector) -> Result<Tried> {
 
 async fn read(connector: Connector, kinds: &Kinds) -> Result<Tried> {
     let source = connector.source();
-    if matches!(connector, Connector::Ci(_)) {
+    if matches!(&connector, Connector::Ci(config) if !config.asks()) {
         // It is delivered to; there is nothing that could be asked.
         return Ok(Tried { source, ..Tried::default() });
     }
@@ -79,7 +82,10 @@ async fn read(connector: Connector, kinds: &Kinds) -> Result<Tried> {
                 github::run(*config, start, emitter, requests, stopping).await;
                 Ok(())
             }
-            Connector::Ci(_) => Ok(()),
+            Connector::Ci(config) => {
+                ci::run(&config, start, emitter, stopping).await;
+                Ok(())
+            }
         }
     });
     let mut trying =

@@ -83,7 +83,7 @@ impl Sources {
             .unwrap_or_else(|| targets.files.clone());
             let (start, emitter) =
                 begin(ingest, &source, &threads, |known| Start { targets, ..known })?;
-            let (mut stopping, failed) = (stopping.clone(), failed.clone());
+            let (stopping, failed) = (stopping.clone(), failed.clone());
             let (api_versions, inbox) = (api_versions.clone(), Arc::clone(&connectors.inbox));
             tasks.spawn(async move {
                 let ran = match connector {
@@ -96,10 +96,7 @@ impl Sources {
                         Ok(())
                     }
                     Connector::Ci(config) => {
-                        let id = config.id().to_owned();
-                        inbox.open(&id, Receiver::Ci(ci::Receiver::new(config, emitter)));
-                        let _ = stopping.wait_for(|stop| *stop).await;
-                        inbox.close(&id);
+                        follow_ci(config, start, emitter, &inbox, stopping).await;
                         Ok(())
                     }
                     Connector::GitHub(config) => {
@@ -150,6 +147,24 @@ impl Sources {
             tracing::error!("a thread that takes emissions broke off");
         }
     }
+}
+
+/// Takes what a CI system delivers, and asks it.
+async fn follow_ci(
+    config: ci::Config,
+    start: Start,
+    emitter: Emitter,
+    inbox: &Inbox,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let id = config.id().to_owned();
+    if config.is_delivered_to() {
+        let receiver = ci::Receiver::new(config.clone(), emitter.clone());
+        inbox.open(&id, Receiver::Ci(receiver));
+    }
+    ci::run(&config, start, emitter, stopping.clone()).await;
+    let _ = stopping.wait_for(|stop| *stop).await;
+    inbox.close(&id);
 }
 
 /// Reads a GitHub, and takes what it delivers.

@@ -1,0 +1,277 @@
+//! Asking Jenkins for builds: folder by folder, and of the jobs whose last build is another one, the
+//! builds from the newest back to those that were read before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use asking::{Failure, Site};
+use event::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use super::desk::{Desk, Stop};
+use crate::map::jenkins::{BUILD, Builds, ListedBuild};
+
+/// Jobs and builds that are asked for at once.
+const JOBS: usize = 100;
+const BUILDS: usize = 50;
+
+/// Pages that are read of one folder, and of one job.
+const PAGES_MAX: usize = 200;
+
+/// How deep folders may lie in one another.
+const DEPTH_MAX: usize = 16;
+
+/// Builds that have not ended and are followed, of one job.
+const OPEN_MAX: usize = 500;
+
+/// What names keep in paths.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// What of a job is asked. It is a folder if it has jobs.
+const JOB: &str = "_class,name,lastBuild[number,building,timestamp],jobs[name]{0,1}";
+
+/// Asks one Jenkins.
+pub(crate) struct Jenkins {
+    site: Site,
+    folders: Vec<String>,
+    /// What is known of jobs, by their full names.
+    jobs: BTreeMap<String, Known>,
+}
+
+/// What is known of a job.
+#[derive(Default)]
+struct Known {
+    /// The last build that was told.
+    last: u64,
+    /// Builds that had not ended, with when they began.
+    open: BTreeMap<u64, Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Folder {
+    #[serde(rename = "_class")]
+    class: Option<String>,
+    /// Absent where it is no folder.
+    jobs: Option<Vec<Listed>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    name: String,
+    last_build: Option<Last>,
+    jobs: Option<Vec<serde::de::IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct Last {
+    number: u64,
+    #[serde(default)]
+    building: bool,
+    timestamp: i64,
+}
+
+/// Why a job was not read.
+enum Trouble {
+    Failure(Failure),
+    Stop(Stop),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Stop> for Trouble {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl Jenkins {
+    pub(crate) fn new(site: Site, folders: Vec<String>) -> Self {
+        Self { site, folders, jobs: BTreeMap::new() }
+    }
+
+    /// Tells what is new since the last look.
+    pub(crate) async fn look(&mut self, desk: &mut Desk) -> Result<(), Stop> {
+        let named = self.folders.iter().rev();
+        let mut waiting: Vec<(String, usize)> = named.map(|name| (name.clone(), 0)).collect();
+        if waiting.is_empty() {
+            waiting.push((String::new(), 0));
+        }
+        let (mut folders, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        while let Some((folder, depth)) = waiting.pop() {
+            if !folders.insert(folder.clone()) {
+                continue;
+            }
+            for at in 0..PAGES_MAX {
+                let listed = match self.list(&folder, at, desk).await {
+                    Ok(listed) => listed,
+                    Err(failure) => {
+                        let name = if folder.is_empty() { "all jobs" } else { &folder };
+                        desk.lost(name, &failure);
+                        break;
+                    }
+                };
+                let Some(jobs) = listed.jobs else {
+                    desk.trouble(format!("{folder}: it is no folder"));
+                    break;
+                };
+                let is_multibranch =
+                    listed.class.is_some_and(|class| class.ends_with("MultiBranchProject"));
+                let is_last = jobs.len() < JOBS;
+                for job in jobs {
+                    let name = below(&folder, &job.name);
+                    if job.jobs.is_some() {
+                        if depth < DEPTH_MAX {
+                            waiting.push((name, depth + 1));
+                        }
+                        continue;
+                    }
+                    let shown_on = if is_multibranch { &folder } else { &name };
+                    if let Some(last) = job.last_build {
+                        self.follow(&name, shown_on, &last, desk).await?;
+                        seen.insert(name);
+                    }
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        self.jobs.retain(|name, _| seen.contains(name));
+        Ok(())
+    }
+
+    /// When the oldest build that has not ended began.
+    pub(crate) fn open(&self) -> Option<Timestamp> {
+        self.jobs.values().flat_map(|job| job.open.values()).copied().min()
+    }
+
+    async fn list(&self, folder: &str, at: usize, desk: &mut Desk) -> Result<Folder, Failure> {
+        let (from, to) = (at * JOBS, (at + 1) * JOBS);
+        let tree = format!("_class,jobs[{JOB}]{{{from},{to}}}");
+        let page = self.site.get(&path(folder, &tree), None).await?;
+        desk.answered(page.date());
+        page.json()
+    }
+
+    /// How many jobs and folders there are at the top, or in the first of the folders.
+    pub(crate) async fn try_one(&self) -> Result<u64, Failure> {
+        let first = self.folders.first().map_or("", String::as_str);
+        let tree = format!("_class,jobs[{JOB}]{{0,{JOBS}}}");
+        let folder: Folder = self.site.get(&path(first, &tree), None).await?.json()?;
+        Ok(folder.jobs.map_or(0, |jobs| jobs.len() as u64))
+    }
+
+    /// Reads a job, if something may be new.
+    async fn follow(
+        &mut self,
+        name: &str,
+        shown_on: &str,
+        last: &Last,
+        desk: &mut Desk,
+    ) -> Result<(), Stop> {
+        let mut known = self.jobs.remove(name).unwrap_or_default();
+        let since = desk.since(name);
+        let began = last.timestamp.checked_mul(1000).and_then(Timestamp::from_micros);
+        let is_new = last.number != known.last && began.is_none_or(|began| began >= since);
+        let is_new = is_new || last.building && !known.open.contains_key(&last.number);
+        let read = if is_new || !known.open.is_empty() {
+            self.read(name, shown_on, since, &mut known, desk).await
+        } else {
+            Ok(())
+        };
+        if read.is_ok() {
+            known.last = last.number.max(known.last);
+        }
+        self.jobs.insert(name.to_owned(), known);
+        match read {
+            Ok(()) => desk.read(),
+            Err(Trouble::Stop(stop)) => return Err(stop),
+            Err(Trouble::Failure(failure)) => desk.failed(name, &failure)?,
+        }
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        name: &str,
+        shown_on: &str,
+        since: Timestamp,
+        known: &mut Known,
+        desk: &mut Desk,
+    ) -> Result<(), Trouble> {
+        // Those before are told; what has not ended is looked at however old it is.
+        let until = known.open.values().copied().min().map_or(since, |open| open.min(since));
+        for at in 0..PAGES_MAX {
+            // Only the first hundred are `builds`; all are dearer to list.
+            let of = if (at + 1) * BUILDS <= 100 { "builds" } else { "allBuilds" };
+            let (from, to) = (at * BUILDS, (at + 1) * BUILDS);
+            let tree = format!("{of}[{BUILD}]{{{from},{to}}}");
+            let page = self.site.get(&path(name, &tree), None).await?;
+            let builds = page.json::<Builds>()?.builds;
+            let is_last = builds.len() < BUILDS;
+            let oldest = builds.iter().filter_map(ListedBuild::began).min();
+            let mut activities = Vec::with_capacity(builds.len());
+            let mut now_open = Vec::new();
+            let mut ended = Vec::new();
+            for build in builds.into_iter().rev() {
+                let began = build.began().unwrap_or_default();
+                let was_open = known.open.contains_key(&build.number);
+                match build.building {
+                    true => now_open.push((build.number, began)),
+                    false => ended.push(build.number),
+                }
+                if was_open || build.building || began >= since {
+                    activities.push(build.told(name, shown_on));
+                }
+            }
+            desk.tell(activities).await?;
+            known.open.retain(|number, _| !ended.contains(number));
+            let room = OPEN_MAX.saturating_sub(known.open.len());
+            known.open.extend(now_open.into_iter().take(room));
+            if is_last || oldest.is_none_or(|oldest| oldest < until) {
+                // What was open and was not met was deleted.
+                let seen_from = oldest.unwrap_or_default();
+                if is_last {
+                    known.open.retain(|_, began| *began >= seen_from);
+                }
+                return Ok(());
+            }
+        }
+        let most = PAGES_MAX * BUILDS;
+        desk.trouble(format!("{name}: of more than {most} builds the oldest were not read"));
+        Ok(())
+    }
+}
+
+fn below(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+/// The API of a folder or job, with what of it is asked.
+fn path(name: &str, tree: &str) -> String {
+    let names = name.split('/').filter(|part| !part.is_empty());
+    let jobs: String =
+        names.map(|part| format!("/job/{}", utf8_percent_encode(part, KEPT))).collect();
+    format!("{jobs}/api/json?tree={}", utf8_percent_encode(tree, KEPT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_jobs_as_their_urls_do() {
+        for (name, expected) in [
+            ("", "/api/json?tree=a%5B%5D"),
+            ("team/a b", "/job/team/job/a%20b/api/json?tree=a%5B%5D"),
+            ("app/feature%2Fx", "/job/app/job/feature%252Fx/api/json?tree=a%5B%5D"),
+        ] {
+            assert_eq!(path(name, "a[]"), expected);
+        }
+    }
+}
