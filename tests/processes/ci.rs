@@ -90,7 +90,7 @@ fn all_bodies_that_github_publishes_are_understood() {
 }
 
 /// The folder of a Go module, if it can be had.
-fn module(name: &str) -> Result<PathBuf, String> {
+pub(crate) fn module(name: &str) -> Result<PathBuf, String> {
     let folder = cache();
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let output = Command::new("go")
@@ -175,7 +175,7 @@ fn run_body(id: u64) -> String {
 
 fn server(folder: &Path) -> Server {
     let config = folder.join("annals.yaml");
-    let connectors = ["github", "gitlab", "jenkins", "cdevents"]
+    let connectors = ["github", "gitlab", "jenkins", "cdevents", "tekton"]
         .map(|from| format!("  - {{kind: ci, id: from-{from}, from: {from}, secret: {SECRET}}}\n"));
     // With tokens, so that it is seen that deliveries need none.
     let tokens = "server: {tokens: [{name: all, secret: allallallallallall, may: [read, ingest]}]}";
@@ -205,10 +205,31 @@ fn entity() -> String {
             "gitlab.com/project-slug": "gitlab-org/gitlab-test",
             "jenkins.io/job-full-name": "shop/checkout",
             "cdevents.dev/source": "/tekton/shop",
+            "backstage.io/kubernetes-id": "checkout",
         }},
         "spec": {"type": "service", "lifecycle": "production", "owner": "shop"},
     })
     .to_string()
+}
+
+/// A run of a pipeline ends, and Tekton says so twice.
+fn tekton_delivers(client: &Client) {
+    let run = json!({"pipelineRun": {
+        "metadata": {"name": "build-1", "namespace": "shop", "uid": "u-1",
+                     "labels": {"backstage.io/kubernetes-id": "checkout"}},
+        "status": {"completionTime": "2026-01-01T00:00:00Z"},
+    }});
+    let event = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "1"),
+        ("ce-source", "/apis/tekton.dev/v1/namespaces/shop/pipelineruns/build-1"),
+        ("ce-type", "dev.tekton.event.pipelinerun.successful.v1"),
+    ];
+    let path = format!("/api/events/http/from-tekton?token={SECRET}");
+    for new in [1, 0] {
+        let answer = client.try_post(&path, &event, &run.to_string()).unwrap();
+        assert_eq!((answer.status, &answer.body["new"]), (200, &json!(new)), "{answer:?}");
+    }
 }
 
 #[test]
@@ -273,6 +294,8 @@ fn what_happened_shows_on_its_entity_even_if_that_comes_later() {
         assert_eq!((answer.status, &answer.body["new"]), (200, &json!(new)), "{answer:?}");
     }
 
+    tekton_delivers(&client);
+
     // The entity comes last.
     let headers = [("Authorization", "Bearer allallallallallall")];
     assert_eq!(client.try_post("/api/ingest/x", &headers, &entity()).unwrap().status, 200);
@@ -282,7 +305,8 @@ fn what_happened_shows_on_its_entity_even_if_that_comes_later() {
         dev.cdevents.pipelinerun.finished shop/checkout/5/finished
         dev.cdevents.service.deployed /tekton/shop#1
         dev.cdevents.service.upgraded /tekton/shop#2
-        dev.cdevents.build.finished /tekton/shop#3"#]]
+        dev.cdevents.build.finished /tekton/shop#3
+        dev.cdevents.pipelinerun.finished pipelinerun/u-1/finished"#]]
     .assert_eq(&activities(&client));
 }
 

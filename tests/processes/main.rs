@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod ci;
 mod ci_asked;
+mod ci_published;
 mod command_line;
 mod corpus;
 mod erasure;

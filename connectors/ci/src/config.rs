@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::map::cdevents::{By, Matching};
+use crate::map::tekton;
 use crate::poll::config::Poll;
 
 /// The shortest secret, in bytes.
@@ -24,6 +25,8 @@ pub enum From {
     Jenkins,
     /// Whoever sends CDEvents.
     CdEvents,
+    /// Tekton's CloudEvents.
+    Tekton,
 }
 
 /// A ci connector's part of the configuration: `{id: actions, from: github, secret: "…"}`,
@@ -72,10 +75,17 @@ impl TryFrom<Written> for Config {
         }
         let poll = poll.map(|poll| Poll::read(from, poll)).transpose();
         let poll = poll.map_err(|why| Error::Poll { id: id.clone(), why })?;
-        let is_given = annotation.is_some() || by.is_some();
+        let is_unfit = match from {
+            From::CdEvents => false,
+            From::Tekton => by.is_some(),
+            From::GitHub | From::GitLab | From::Jenkins => annotation.is_some() || by.is_some(),
+        };
         let default = Matching::default();
-        let annotation = annotation.unwrap_or(default.annotation);
-        if is_given && from != From::CdEvents || !is_key(&annotation) {
+        let annotation = annotation.unwrap_or_else(|| match from {
+            From::Tekton => tekton::ANNOTATION.to_owned(),
+            _ => default.annotation,
+        });
+        if is_unfit || !is_key(&annotation) {
             return Err(Error::Annotation { id });
         }
         let matching = Matching { annotation, by: by.unwrap_or(default.by) };
@@ -132,6 +142,8 @@ mod tests {
         let config = read(json!({"id": "a", "from": "github", "secret": secret})).unwrap();
         assert_eq!((config.source().as_str(), config.from), ("ci/a", From::GitHub));
         assert!(!format!("{config:?}").contains(secret));
+        let tekton = json!({"id": "a", "from": "tekton", "secret": secret});
+        assert_eq!(read(tekton).unwrap().matching.annotation, "backstage.io/kubernetes-id");
         let by = json!({"id": "a", "from": "cdevents", "secret": secret, "by": "subject", "annotation": "x"});
         let expected = Matching { annotation: "x".into(), by: By::Subject };
         assert_eq!(read(by).unwrap().matching, expected);
@@ -140,6 +152,10 @@ mod tests {
             (json!({"id": "a", "from": "github", "secret": "short"}), "at least 16 characters"),
             (
                 json!({"id": "a", "from": "github", "secret": secret, "by": "source"}),
+                "for CDEvents",
+            ),
+            (
+                json!({"id": "a", "from": "tekton", "secret": secret, "by": "source"}),
                 "for CDEvents",
             ),
             (json!({"id": "a", "from": "travis", "secret": secret}), "unknown variant `travis`"),

@@ -1,6 +1,6 @@
-//! The CI connector: GitHub, GitLab, Jenkins, and whoever sends CDEvents deliver what happened, and
-//! it becomes activities, all in the vocabulary of CDEvents. Since deliveries get lost, the first
-//! three can be asked, too.
+//! The CI connector: GitHub, GitLab, Jenkins, Tekton, and whoever sends CDEvents deliver what
+//! happened, and it becomes activities, all in the vocabulary of CDEvents. Since deliveries get lost,
+//! the first three can be asked, too.
 //!
 //! [`Receiver::take`] takes one delivery: it is checked, understood ([`map`], which is pure) and
 //! appended before it is answered. An activity finds its entity by the annotation that Backstage's
@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// A way to find entities that is none.
     #[error(
-        "the ci connector `{id}`: `annotation` and `by` are for CDEvents; an annotation's key has 1 to 1024 bytes"
+        "the ci connector `{id}`: `annotation` is for CDEvents and Tekton, `by` for CDEvents; an annotation's key has 1 to 1024 bytes"
     )]
     Annotation {
         /// The connector's id.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use connector::{Activity, EmitError, Emitter, Said};
 
-use crate::map::{cdevents, github, gitlab, jenkins};
+use crate::map::{cdevents, github, gitlab, jenkins, tekton};
 use crate::seen::{ID_BYTES_MAX, Seen};
 use crate::verify::{is_secret, is_signed};
 use crate::{Config, From};
@@ -114,7 +114,7 @@ impl Receiver {
             From::GitLab => {
                 delivery.header("x-gitlab-token").is_some_and(|token| is_secret(token, secret))
             }
-            From::Jenkins | From::CdEvents => {
+            From::Jenkins | From::CdEvents | From::Tekton => {
                 let bearer = delivery.header("authorization");
                 let bearer = bearer.and_then(|value| value.split_once(' '));
                 let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -130,7 +130,7 @@ impl Receiver {
         let id = match self.config.from {
             From::GitHub => delivery.header("x-github-delivery"),
             From::GitLab => delivery.header("idempotency-key"),
-            From::Jenkins | From::CdEvents => None,
+            From::Jenkins | From::CdEvents | From::Tekton => None,
         };
         match id {
             None if self.config.from == From::GitHub => malformed("X-GitHub-Delivery is missing"),
@@ -143,6 +143,8 @@ impl Receiver {
 
     fn read(&self, delivery: &Delivery, id: Option<&str>) -> Result<Vec<Activity>, String> {
         let body = &delivery.body;
+        let kind = delivery.header("content-type").unwrap_or_default();
+        let attribute = |name: &str| delivery.header(&format!("ce-{name}"));
         let mut activities: Vec<Activity> = match self.config.from {
             From::GitHub => {
                 let event = delivery.header("x-github-event").ok_or("X-GitHub-Event is missing")?;
@@ -150,10 +152,10 @@ impl Receiver {
             }
             From::GitLab => gitlab::read(body)?.into_iter().collect(),
             From::Jenkins => jenkins::read(body)?.into_iter().collect(),
-            From::CdEvents => {
-                let kind = delivery.header("content-type").unwrap_or_default();
-                let attribute = |name: &str| delivery.header(&format!("ce-{name}"));
-                cdevents::read(kind, &attribute, body, &self.config.matching)?
+            From::CdEvents => cdevents::read(kind, &attribute, body, &self.config.matching)?,
+            From::Tekton => {
+                let annotation = &self.config.matching.annotation;
+                tekton::read(kind, &attribute, body, annotation)?
             }
         };
         for activity in &mut activities {

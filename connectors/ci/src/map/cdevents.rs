@@ -6,13 +6,10 @@ use model::reference::EntityRef;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{annotated, known, moment, shape};
+use super::{annotated, cloudevents, known, moment, shape};
 
 /// What the types of CDEvents begin with.
 const PREFIX: &str = "dev.cdevents.";
-
-/// Events that a batch may hold.
-const BATCH_MAX: usize = 1000;
 
 /// How the entity of an event is found, where the event does not say it itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,53 +79,13 @@ pub fn read<'a>(
     body: &[u8],
     matching: &Matching,
 ) -> Result<Vec<Activity>, String> {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let essence = essence.to_ascii_lowercase();
-    let body: Value = super::parse(body)?;
-    let datas = match (essence.as_str(), body) {
-        ("application/cloudevents-batch+json", Value::Array(events)) => {
-            if events.len() > BATCH_MAX {
-                return Err(format!("a batch has at most {BATCH_MAX} events"));
-            }
-            events.into_iter().map(data).collect::<Result<_, _>>()?
-        }
-        ("application/cloudevents-batch+json", _) => return Err("a batch is a list".into()),
-        ("application/cloudevents+json", event) => vec![data(event)?],
-        (_, event) => match attribute("type") {
-            Some(_) if attribute("id").is_none() || attribute("source").is_none() => {
-                return Err("ce-id and ce-source are missing beside ce-type".into());
-            }
-            Some(_) => vec![event],
-            None => {
-                return Err(
-                    "it is no CloudEvent: neither ce-type nor the content type say so".into()
-                );
-            }
-        },
-    };
+    let events = cloudevents::read(content_type, attribute, body)?;
     let mut activities = Vec::new();
-    for (at, data) in datas.into_iter().enumerate() {
-        let told = one(data, matching).map_err(|why| format!("event {at}: {why}"))?;
+    for (at, event) in events.into_iter().enumerate() {
+        let told = one(event.data, matching).map_err(|why| format!("event {at}: {why}"))?;
         activities.extend(told);
     }
     Ok(activities)
-}
-
-/// The data of a structured CloudEvent.
-fn data(event: Value) -> Result<Value, String> {
-    let Value::Object(mut event) = event else { return Err("a CloudEvent is an object".into()) };
-    if let Some(missing) =
-        ["specversion", "id", "source", "type"].iter().find(|name| !event.contains_key(**name))
-    {
-        return Err(format!("the CloudEvent has no `{missing}`"));
-    }
-    if let Some(data) = event.remove("data") {
-        return Ok(data);
-    }
-    let data =
-        event.get("data_base64").and_then(Value::as_str).ok_or("the CloudEvent has no data")?;
-    let bytes = data_encoding::BASE64.decode(data.as_bytes());
-    super::parse(&bytes.map_err(|_| "its `data_base64` is not base64")?)
 }
 
 fn one(data: Value, matching: &Matching) -> Result<Option<Activity>, String> {

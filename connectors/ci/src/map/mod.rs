@@ -1,9 +1,11 @@
 //! From what is delivered to activities. Everything here is a function of the delivery.
 
 pub mod cdevents;
+mod cloudevents;
 pub mod github;
 pub mod gitlab;
 pub mod jenkins;
+pub mod tekton;
 
 use connector::{Activity, Whom};
 use event::Timestamp;

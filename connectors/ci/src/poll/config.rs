@@ -145,7 +145,7 @@ impl Poll {
             From::GitHub => Self::github(serde_json::from_value(value).map_err(form)?),
             From::GitLab => Self::gitlab(serde_json::from_value(value).map_err(form)?),
             From::Jenkins => Self::jenkins(serde_json::from_value(value).map_err(form)?),
-            From::CdEvents => {
+            From::CdEvents | From::Tekton => {
                 Err("`poll` is for `from: github`, `gitlab` and `jenkins`: others deliver".into())
             }
         }
