@@ -1,16 +1,19 @@
 //! A site on this machine that answers as a test's own function does, with faults between.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-/// A request without its body.
+/// A request.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
+    pub method: String,
+    /// The path and the query as they came.
+    pub target: String,
     /// The path, decoded, without the query.
     pub path: String,
     /// The path as it came.
@@ -18,6 +21,7 @@ pub struct Request {
     pub query: BTreeMap<String, String>,
     /// By their names in lower case.
     pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -144,21 +148,25 @@ impl Scripted {
 }
 
 fn answer(stream: TcpStream, state: &Mutex<State>, answers: &Answers) -> Option<()> {
-    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
-    let first = lines.next()?.ok()?;
-    let target = first.split(' ').nth(1)?.to_owned();
-    let mut request = Request::default();
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let mut words = first.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut request = Request { method, target: target.clone(), ..Request::default() };
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     request.raw_path = path.to_owned();
     request.path = decoded(path);
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         request.query.insert(decoded(name), decoded(value));
     }
-    for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
+    for line in (&mut reader).lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {
         if let Some((name, value)) = line.split_once(':') {
             request.headers.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
         }
     }
+    let length = request.header("content-length").parse().unwrap_or(0);
+    reader.take(length).read_to_end(&mut request.body).ok()?;
     let fault = {
         let mut state = state.lock().ok()?;
         let at = state.faults.iter().position(|(on, ..)| target.contains(on));
