@@ -614,6 +614,7 @@ fn faults() -> Vec<(Fault, usize, &'static str)> {
         (Fault::Instead(moved), 9, "where credentials go is not changed"),
         (said(503, "busy"), 9, "answers 503"),
         (Fault::Comes(How::Cut), 9, "could not be asked"),
+        (Fault::Comes(How::Endless), 9, "length limit exceeded"),
     ]
 }
 

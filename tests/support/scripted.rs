@@ -56,6 +56,8 @@ pub enum How {
     Hangs,
     /// All of it, a while later.
     Late(Duration),
+    /// And then more, without end.
+    Endless,
 }
 
 impl Reply {
@@ -195,16 +197,21 @@ fn send(mut stream: TcpStream, reply: &Reply) -> Option<()> {
     }
     let date = httpdate::fmt_http_date(SystemTime::now());
     let length = reply.body.len();
-    let mut head = format!(
-        "HTTP/1.1 {} As It Is\r\ndate: {date}\r\nconnection: close\r\ncontent-length: {length}\r\n",
-        reply.status
-    );
+    let mut head =
+        format!("HTTP/1.1 {} As It Is\r\ndate: {date}\r\nconnection: close\r\n", reply.status);
+    if reply.how != How::Endless {
+        head.push_str(&format!("content-length: {length}\r\n"));
+    }
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
     let half = match reply.how {
         How::Whole | How::Late(_) => return stream.write_all(reply.body.as_bytes()).ok(),
+        How::Endless => {
+            while stream.write_all(&[b' '; 1 << 16]).is_ok() {}
+            return None;
+        }
         How::Cut | How::Hangs => &reply.body.as_bytes()[..length / 2],
     };
     stream.write_all(half).ok()?;

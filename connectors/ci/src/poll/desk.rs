@@ -58,8 +58,6 @@ struct Look {
     troubles: Vec<String>,
     more_troubles: usize,
     in_a_row: u32,
-    /// Whether everything that there is was looked at, or at least tried.
-    is_whole: bool,
     /// What was new.
     changed: u64,
 }
@@ -76,7 +74,7 @@ impl Desk {
 
     /// A look begins.
     pub(crate) fn begin(&mut self) {
-        self.look = Look { is_whole: true, ..Look::default() };
+        self.look = Look::default();
     }
 
     /// Notes the time of an answer, by the clock of whoever gave it: what counts is the first.
@@ -84,9 +82,12 @@ impl Desk {
         self.look.began = self.look.began.or(date);
     }
 
-    /// From when on a place is to be read.
+    /// From when on a place is to be read: it may be behind, or what it is listed in.
     pub(crate) fn since(&self, place: &str) -> Timestamp {
-        self.behind.get(place).copied().unwrap_or(self.since)
+        let place = place.to_lowercase();
+        let ends = place.match_indices('/').map(|(at, _)| at);
+        let around = ends.chain([0, place.len()]).filter_map(|end| self.behind.get(&place[..end]));
+        around.min().copied().unwrap_or(self.since)
     }
 
     /// Tells activities, and waits until they are durable.
@@ -110,18 +111,27 @@ impl Desk {
 
     /// A place could not be read: it is read from where it was, another time.
     pub(crate) fn failed(&mut self, place: &str, failure: &Failure) -> Result<(), Stop> {
-        self.look.behind.insert(place.to_owned(), self.since(place));
-        self.trouble(format!("{place}: {failure}"));
+        self.fails(place, place, failure)
+    }
+
+    /// It is not known what there is in a place, the name of which is its beginning: all of it is
+    /// read from where it was, once that is known. `shown` is what people call it.
+    pub(crate) fn lost(&mut self, place: &str, shown: &str, failure: &Failure) -> Result<(), Stop> {
+        // What was behind in it still is.
+        let inside =
+            if place.is_empty() { String::new() } else { format!("{}/", place.to_lowercase()) };
+        let inside = self.behind.iter().filter(|(of, _)| of.starts_with(&inside));
+        self.look.behind.extend(inside.map(|(of, at)| (of.clone(), *at)));
+        self.fails(place, shown, failure)
+    }
+
+    fn fails(&mut self, place: &str, shown: &str, failure: &Failure) -> Result<(), Stop> {
+        self.look.behind.insert(place.to_lowercase(), self.since(place));
+        self.trouble(format!("{shown}: {failure}"));
         if matches!(failure, Failure::Broken { .. }) {
             self.look.in_a_row += 1;
         }
         if self.look.in_a_row >= IN_A_ROW_MAX { Err(Stop::GivenUp) } else { Ok(()) }
-    }
-
-    /// It is not known what there is to be read, here or there.
-    pub(crate) fn lost(&mut self, place: &str, failure: &Failure) {
-        self.look.is_whole = false;
-        self.trouble(format!("{place}: {failure}"));
     }
 
     pub(crate) fn trouble(&mut self, why: String) {
@@ -137,13 +147,13 @@ impl Desk {
     pub(crate) fn end(&mut self, is_given_up: bool, overlap_s: i64) {
         let look = &mut self.look;
         let behind = std::mem::take(&mut look.behind);
-        if look.is_whole && !is_given_up {
-            self.behind = behind;
-            let began = look.began.unwrap_or_else(now);
-            self.since = self.since.max(before(began, overlap_s));
-        } else {
+        if is_given_up {
             self.behind.extend(behind);
+            return;
         }
+        self.behind = behind;
+        let began = look.began.unwrap_or_else(now);
+        self.since = self.since.max(before(began, overlap_s));
     }
 
     /// What was wrong with the look, for people.
@@ -284,6 +294,28 @@ mod tests {
         assert_eq!(resumed(at(HOUR)), at(HOUR));
         assert!(resumed(at(90 * 86_400)) >= at(BACK_S_MAX.cast_signed()));
         assert!(Desk::new(emitter.clone(), Some("yesterday"), 60).since("a") >= at(60));
+    }
+
+    #[tokio::test]
+    async fn what_is_in_a_lost_place_is_read_from_where_it_was() {
+        let (emitter, _emissions) = channel();
+        let mut desk = Desk::new(emitter, None, 2 * 86_400);
+        let (first, now) = (desk.since("any"), now());
+        // For each look what is lost, and from when on places are read after it.
+        let later = before(now, 60);
+        for (lost, expected) in [
+            (&["Shop"][..], [first, first, later, later]),
+            (&["shop/team"], [later, first, later, later]),
+            (&[""], [later, first, later, later]),
+            (&[], [later; 4]),
+        ] {
+            desk.begin();
+            desk.answered(Some(now));
+            lost.iter().for_each(|place| desk.lost(place, "it", &broken()).unwrap());
+            desk.end(false, 60);
+            let since = ["shop/a", "shop/team/b", "shopping/c", "d"].map(|of| desk.since(of));
+            assert_eq!(since, expected, "{lost:?}");
+        }
     }
 
     #[tokio::test]

@@ -91,7 +91,7 @@ impl GitHub {
         let mut slugs: Vec<String> = self.repositories.clone();
         for owner in self.owners.clone() {
             if let Err(failure) = self.list(&owner, desk).await {
-                desk.lost(&owner.login, &failure);
+                desk.lost(&owner.login, &owner.login, &failure)?;
             }
             let pages = self.lists.get(&owner.login).into_iter().flatten();
             slugs.extend(pages.flat_map(|page| page.names.iter().cloned()));

@@ -62,7 +62,7 @@ impl GitLab {
         for group in &self.groups {
             match self.list(group, desk).await {
                 Ok(listed) => paths.extend(listed),
-                Err(failure) => desk.lost(group, &failure),
+                Err(failure) => desk.lost(group, group, &failure)?,
             }
         }
         let mut seen = BTreeSet::new();

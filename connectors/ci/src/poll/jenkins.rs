@@ -110,8 +110,8 @@ impl Jenkins {
                 let listed = match self.list(&folder, at, desk).await {
                     Ok(listed) => listed,
                     Err(failure) => {
-                        let name = if folder.is_empty() { "all jobs" } else { &folder };
-                        desk.lost(name, &failure);
+                        let shown = if folder.is_empty() { "all jobs" } else { &folder };
+                        desk.lost(&folder, shown, &failure)?;
                         break;
                     }
                 };
