@@ -526,6 +526,23 @@ fn jenkins_poll(site: &Scripted) -> Value {
     json!({"url": site.url, "user": "robot", "token": TOKEN, "folders": ["shop"]})
 }
 
+/// A build that is known, and one of a branch that is not.
+fn jenkins_delivers(client: &Client) {
+    let delivery = json!({
+        "name": "a job", "url": "job/shop/job/a%20job/",
+        "build": {"number": 6, "phase": "FINALIZED", "status": "SUCCESS"},
+    });
+    let path = format!("/api/events/http/it?token={SECRET}");
+    let answer = client.try_post(&path, &[], &delivery.to_string()).unwrap();
+    assert_eq!(answer.body, json!({"new": 0, "known": 1}));
+    let of_branch = json!({
+        "name": "feature%2Fx", "url": "job/shop/job/app/job/feature%252Fx/",
+        "build": {"number": 2, "phase": "FINALIZED", "status": "SUCCESS"},
+    });
+    let answer = client.try_post(&path, &[], &of_branch.to_string()).unwrap();
+    assert_eq!(answer.body, json!({"new": 1, "known": 0}));
+}
+
 #[test]
 fn builds_on_jenkins_are_told_as_they_go_in_folders_and_branches() {
     let (site, jenkins) = jenkins();
@@ -556,13 +573,7 @@ fn builds_on_jenkins_are_told_as_they_go_in_folders_and_branches() {
         vec![build(6, 10, Some("SUCCESS")), build(5, 100, None), build(4, 200, Some("FAILURE"))],
     );
     told(&client, "shop/a job/6/finished");
-    let delivery = json!({
-        "name": "a job", "url": "job/shop/job/a%20job/",
-        "build": {"number": 6, "phase": "FINALIZED", "status": "SUCCESS"},
-    });
-    let path = format!("/api/events/http/it?token={SECRET}");
-    let answer = client.try_post(&path, &[], &delivery.to_string()).unwrap();
-    assert_eq!(answer.body, json!({"new": 0, "known": 1}));
+    jenkins_delivers(&client);
     put(
         "shop/a job",
         vec![
@@ -591,10 +602,10 @@ fn builds_on_jenkins_are_told_as_they_go_in_folders_and_branches() {
     let (_, said) = server.stop();
     assert!(!said.contains(TOKEN) && !said.contains("cm9ib3Q6"), "{said}");
     let all = records(folder.path(), "activity.recorded");
-    assert_eq!(all.len(), 4 + 2 + 130);
+    assert_eq!(all.len(), 4 + 3 + 130);
     // Builds of branches are the project's.
     let of: Vec<&String> = all.iter().filter(|line| line.contains("shop/app/")).collect();
-    assert_eq!(of.len(), 2);
+    assert_eq!(of.len(), 3);
     assert!(of.iter().all(|line| line.contains(r#""value":"shop/app"}"#)), "{of:?}");
     assert!(of.iter().any(|line| line.contains("shop/app/feature%2Fx/1/finished")), "{of:?}");
 }

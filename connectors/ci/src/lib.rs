@@ -16,12 +16,14 @@
 mod config;
 pub mod map;
 mod poll;
+mod projects;
 mod receiver;
 mod seen;
 mod verify;
 
 pub use config::{Config, From};
 pub use poll::{check, run};
+pub use projects::Projects;
 pub use receiver::{Delivery, Receiver, Refused, Taken};
 
 /// Why a configuration can't be used.

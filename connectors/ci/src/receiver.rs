@@ -4,6 +4,7 @@ use bytes::Bytes;
 use connector::{Activity, EmitError, Emitter, Said};
 
 use crate::map::{cdevents, github, gitlab, jenkins, tekton};
+use crate::projects::Projects;
 use crate::seen::{ID_BYTES_MAX, Seen};
 use crate::verify::{is_secret, is_signed};
 use crate::{Config, From};
@@ -64,13 +65,20 @@ pub struct Receiver {
     config: Config,
     emitter: Emitter,
     seen: Seen,
+    projects: Projects,
 }
 
 impl Receiver {
     /// A receiver that emits here.
     #[must_use]
     pub fn new(config: Config, emitter: Emitter) -> Self {
-        Self { config, emitter, seen: Seen::default() }
+        Self { config, emitter, seen: Seen::default(), projects: Projects::default() }
+    }
+
+    /// The same, that knows what whoever asks finds out.
+    #[must_use]
+    pub fn knowing(self, projects: Projects) -> Self {
+        Self { projects, ..self }
     }
 
     /// Takes a delivery: returns once what it tells is durable.
@@ -151,7 +159,10 @@ impl Receiver {
                 github::read(event, body)?.into_iter().collect()
             }
             From::GitLab => gitlab::read(body)?.into_iter().collect(),
-            From::Jenkins => jenkins::read(body)?.into_iter().collect(),
+            From::Jenkins => {
+                let told = jenkins::read(body, &|job| self.projects.shown_on(job))?;
+                told.into_iter().collect()
+            }
             From::CdEvents => cdevents::read(kind, &attribute, body, &self.config.matching)?,
             From::Tekton => {
                 let annotation = &self.config.matching.annotation;

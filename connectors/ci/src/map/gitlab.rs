@@ -282,3 +282,68 @@ fn release(release: Release) -> Result<Option<Activity>, String> {
     let key = format!("release/{}/{action}", release.id);
     Ok(Some(activity(name, key, annotated(ANNOTATION, slug(&release.project)?), time, value)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the API answers: with what may be null, with the zone of whoever runs it.
+    #[test]
+    fn what_the_api_lists_has_the_keys_of_deliveries() {
+        let listed = json!({
+            "id": 31, "iid": 12, "project_id": 855, "sha": "f08c", "ref": "main", "name": null,
+            "status": "success", "source": "schedule", "before_sha": "0000", "tag": false,
+            "yaml_errors": null, "user": {"username": "somebody"}, "committed_at": null,
+            "created_at": "2016-08-12T11:20:00.178-04:00", "duration": 34, "coverage": null,
+            "updated_at": "2016-08-12T11:26:30.018-04:00", "queued_duration": 6,
+            "started_at": "2016-08-12T11:21:00.465-04:00",
+            "finished_at": "2016-08-12T11:26:29.913-04:00",
+            "web_url": "https://gitlab.example/shop/checkout/-/pipelines/31",
+        });
+        let delivered = |status: &str| {
+            json!({
+                "object_kind": "pipeline", "project": {"path_with_namespace": "shop/checkout"},
+                "object_attributes": {
+                    "id": 31, "iid": 12, "name": null, "ref": "main", "sha": "f08c",
+                    "source": "schedule", "status": status,
+                    "created_at": "2016-08-12 15:20:00 UTC",
+                    "started_at": "2016-08-12 15:21:00 UTC",
+                    "finished_at": "2016-08-12 15:26:29 UTC",
+                    "url": "https://gitlab.example/shop/checkout/-/pipelines/31",
+                },
+            })
+        };
+        for status in ["created", "pending", "running", "success", "failed", "canceled", "manual"] {
+            let mut listed = listed.clone();
+            listed["status"] = status.into();
+            let listed: PipelineAttributes = serde_json::from_value(listed).unwrap();
+            let told = listed.told("shop/checkout");
+            let delivered = read(delivered(status).to_string().as_bytes()).unwrap();
+            assert_eq!(told.is_none(), status == "manual", "{status}");
+            let of = |told: Option<Activity>| {
+                told.map(|of| (of.activity, of.key, of.whom, of.value, of.time.unwrap()))
+            };
+            let (Some(told), Some(delivered)) = (of(told), of(delivered)) else { continue };
+            assert_eq!(
+                (&told.0, &told.1, &told.2, &told.3),
+                (&delivered.0, &delivered.1, &delivered.2, &delivered.3)
+            );
+            let apart = told.4.as_micros() - delivered.4.as_micros();
+            assert!((0..1_000_000).contains(&apart), "{status}: {apart}");
+        }
+        // As client-go tests with: hardly more than its state.
+        let job = json!({
+            "id": 7, "name": "teaspoon", "stage": "test", "status": "failed", "ref": "master",
+            "commit": {"id": "0ff3", "author_email": "admin@example.com"}, "runner": null,
+            "pipeline": {"id": 6, "project_id": 1, "status": "pending"}, "tag_list": ["ubuntu18"],
+        });
+        let job: ListedJob = serde_json::from_value(job).unwrap();
+        let told = job.told("shop/checkout").unwrap();
+        assert_eq!(
+            (told.key.as_str(), &told.value["outcome"]),
+            ("job/7/finished", &json!("failure"))
+        );
+        assert_eq!(told.value["pipelineRun"], 6);
+        assert!(!format!("{told:?}").contains("admin@"), "{told:?}");
+    }
+}

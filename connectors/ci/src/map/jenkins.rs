@@ -110,11 +110,11 @@ fn milliseconds(ms: i64) -> Option<Timestamp> {
     Timestamp::from_micros(ms.checked_mul(1000)?)
 }
 
-/// What a body tells, if it tells something.
+/// What a body tells, if it tells something. `shown_on` says for a job on what its builds show.
 ///
 /// # Errors
 /// When it is not of its form.
-pub fn read(body: &[u8]) -> Result<Option<Activity>, String> {
+pub fn read(body: &[u8], shown_on: &dyn Fn(&str) -> &str) -> Result<Option<Activity>, String> {
     let body: Body = parse(body)?;
     let Some(build) = body.build else { return Ok(None) };
     let job = body.url.as_deref().and_then(full_name).or(body.name);
@@ -137,6 +137,7 @@ pub fn read(body: &[u8]) -> Result<Option<Activity>, String> {
     let number = build.number.or(key.as_ref().map(|_| 0)).ok_or("the build has no number")?;
     let mut told = told(&job, phase, number, status.as_deref(), &scm, build.full_url.as_deref());
     told.key = key.unwrap_or(told.key);
+    told.whom = annotated(ANNOTATION, shown_on(&job));
     // Of when the build began.
     told.time = build.timestamp.filter(|_| phase == "started").and_then(milliseconds);
     Ok(Some(told))
@@ -231,7 +232,7 @@ mod tests {
             ),
             ("OTHER", "", None),
         ] {
-            let told = read(body(phase, status).as_bytes()).unwrap();
+            let told = read(body(phase, status).as_bytes(), &|job| job).unwrap();
             let shown = told.as_ref().map(|told| {
                 let outcome = told.value.get("outcome").unwrap_or(&Value::Null).to_string();
                 (told.activity.strip_prefix("dev.cdevents.").unwrap(), told.key.as_str(), outcome)
@@ -245,7 +246,7 @@ mod tests {
             "{\"build\": {\"phase\": \"STARTED\"}}",
             "{\"name\": \"a\", \"build\": {\"phase\": \"STARTED\"}}",
         ] {
-            read(wrong.as_bytes()).expect_err(wrong);
+            read(wrong.as_bytes(), &|job| job).expect_err(wrong);
         }
     }
 }

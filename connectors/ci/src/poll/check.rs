@@ -6,13 +6,13 @@ use connector::channel;
 use super::Asker;
 use super::config::Asks;
 use super::desk::Desk;
-use crate::Config;
+use crate::{Config, Projects};
 
 /// Asks for a little of each place. Gives how many repositories, projects or jobs may be seen, and
 /// what is missing.
 pub async fn check(config: &Config) -> (u64, Vec<String>) {
     let Some(poll) = &config.poll else { return (0, Vec::new()) };
-    let asker = match Asker::new(poll, None) {
+    let asker = match Asker::new(poll, None, Projects::default()) {
         Ok(asker) => asker,
         Err(failure) => return (0, vec![failure.to_string()]),
     };

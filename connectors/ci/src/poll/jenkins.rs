@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::desk::{Desk, Stop};
 use crate::map::jenkins::{BUILD, Builds, ListedBuild};
+use crate::projects::Projects;
 
 /// Jobs and builds that are asked for at once.
 const JOBS: usize = 100;
@@ -34,6 +35,7 @@ const JOB: &str = "_class,name,lastBuild[number,building,timestamp],jobs[name]{0
 pub(crate) struct Jenkins {
     site: Site,
     folders: Vec<String>,
+    projects: Projects,
     /// What is known of jobs, by their full names.
     jobs: BTreeMap<String, Known>,
 }
@@ -90,8 +92,8 @@ impl From<Stop> for Trouble {
 }
 
 impl Jenkins {
-    pub(crate) fn new(site: Site, folders: Vec<String>) -> Self {
-        Self { site, folders, jobs: BTreeMap::new() }
+    pub(crate) fn new(site: Site, folders: Vec<String>, projects: Projects) -> Self {
+        Self { site, folders, projects, jobs: BTreeMap::new() }
     }
 
     /// Tells what is new since the last look.
@@ -119,8 +121,9 @@ impl Jenkins {
                     desk.trouble(format!("{folder}: it is no folder"));
                     break;
                 };
-                let is_multibranch =
-                    listed.class.is_some_and(|class| class.ends_with("MultiBranchProject"));
+                if listed.class.is_some_and(|class| class.ends_with("MultiBranchProject")) {
+                    self.projects.note(&folder);
+                }
                 let is_last = jobs.len() < JOBS;
                 for job in jobs {
                     let name = below(&folder, &job.name);
@@ -130,9 +133,8 @@ impl Jenkins {
                         }
                         continue;
                     }
-                    let shown_on = if is_multibranch { &folder } else { &name };
                     if let Some(last) = job.last_build {
-                        self.follow(&name, shown_on, &last, desk).await?;
+                        self.follow(&name, &last, desk).await?;
                         seen.insert(name);
                     }
                 }
@@ -167,20 +169,14 @@ impl Jenkins {
     }
 
     /// Reads a job, if something may be new.
-    async fn follow(
-        &mut self,
-        name: &str,
-        shown_on: &str,
-        last: &Last,
-        desk: &mut Desk,
-    ) -> Result<(), Stop> {
+    async fn follow(&mut self, name: &str, last: &Last, desk: &mut Desk) -> Result<(), Stop> {
         let mut known = self.jobs.remove(name).unwrap_or_default();
         let since = desk.since(name);
         let began = last.timestamp.checked_mul(1000).and_then(Timestamp::from_micros);
         let is_new = last.number != known.last && began.is_none_or(|began| began >= since);
         let is_new = is_new || last.building && !known.open.contains_key(&last.number);
         let read = if is_new || !known.open.is_empty() {
-            self.read(name, shown_on, since, &mut known, desk).await
+            self.read(name, since, &mut known, desk).await
         } else {
             Ok(())
         };
@@ -199,11 +195,11 @@ impl Jenkins {
     async fn read(
         &self,
         name: &str,
-        shown_on: &str,
         since: Timestamp,
         known: &mut Known,
         desk: &mut Desk,
     ) -> Result<(), Trouble> {
+        let shown_on = self.projects.shown_on(name);
         // Those before are told; what has not ended is looked at however old it is.
         let until = known.open.values().copied().min().map_or(since, |open| open.min(since));
         for at in 0..PAGES_MAX {

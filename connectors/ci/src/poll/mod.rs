@@ -26,7 +26,7 @@ use event::vocabulary::ConnectorState;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::Config;
+use crate::{Config, Projects};
 use config::{Asks, Poll};
 use desk::{Desk, Stop};
 
@@ -43,11 +43,13 @@ const OVERLAP_GITLAB_S: i64 = 120;
 const OVERLAP_JENKINS_S: i64 = 600;
 
 /// Asks what is configured until it is told to stop (`stopping` becomes true, or its sender is
-/// dropped) or the catalog takes nothing any more. Returns at once where nothing is to be asked.
+/// dropped) or the catalog takes nothing any more. Returns at once where nothing is to be asked. What
+/// takes deliveries of the same connector is told of `projects`.
 pub async fn run(
     config: &Config,
     start: Start,
     emitter: Emitter,
+    projects: Projects,
     mut stopping: watch::Receiver<bool>,
 ) {
     let Some(poll) = config.poll.clone() else { return };
@@ -55,7 +57,7 @@ pub async fn run(
     let polling = async {
         let desk = Desk::new(emitter.clone(), start.cursor.as_deref(), poll.back.as_secs());
         let tells = Some((emitter.clone(), Arc::clone(&voice)));
-        match Asker::new(&poll, tells) {
+        match Asker::new(&poll, tells, projects) {
             Ok(asker) => {
                 again_and_again(&config.source(), &poll, asker, desk, &emitter, &voice).await
             }
@@ -117,7 +119,7 @@ enum Asker {
 }
 
 impl Asker {
-    fn new(poll: &Poll, tells: Option<Tells>) -> Result<Self, Failure> {
+    fn new(poll: &Poll, tells: Option<Tells>, projects: Projects) -> Result<Self, Failure> {
         let jobs = poll.jobs;
         Ok(match poll.asks.clone() {
             Asks::GitHub { host, credentials, owners, repositories } => Self::GitHub(
@@ -129,7 +131,7 @@ impl Asker {
             }
             Asks::Jenkins { base, login, folders } => {
                 let site = Site::new("Jenkins", &base, login, tells)?;
-                Self::Jenkins(jenkins::Jenkins::new(site, folders))
+                Self::Jenkins(jenkins::Jenkins::new(site, folders, projects))
             }
         })
     }

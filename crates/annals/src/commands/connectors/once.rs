@@ -83,7 +83,7 @@ async fn read(connector: Connector, kinds: &Kinds) -> Result<Tried> {
                 Ok(())
             }
             Connector::Ci(config) => {
-                ci::run(&config, start, emitter, stopping).await;
+                ci::run(&config, start, emitter, ci::Projects::default(), stopping).await;
                 Ok(())
             }
         }

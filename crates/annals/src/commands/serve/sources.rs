@@ -158,11 +158,13 @@ async fn follow_ci(
     mut stopping: watch::Receiver<bool>,
 ) {
     let id = config.id().to_owned();
+    let projects = ci::Projects::default();
     if config.is_delivered_to() {
         let receiver = ci::Receiver::new(config.clone(), emitter.clone());
+        let receiver = receiver.knowing(projects.clone());
         inbox.open(&id, Receiver::Ci(receiver));
     }
-    ci::run(&config, start, emitter, stopping.clone()).await;
+    ci::run(&config, start, emitter, projects, stopping.clone()).await;
     let _ = stopping.wait_for(|stop| *stop).await;
     inbox.close(&id);
 }
