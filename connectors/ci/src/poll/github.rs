@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use asking::github::{Client, Credentials, Host, Owner, Tokens};
+use asking::github::{Client, Credentials, Host, Owner, Tokens, is_name};
 use asking::{Failure, Tells};
 use event::Timestamp;
 use serde::Deserialize;
@@ -199,9 +199,9 @@ async fn list(
                 false => page.json::<Vec<Repository>>()?,
             };
             let names = repositories.into_iter().filter(|of| !of.archived && !of.disabled);
-            let names = names
-                .map(|of| of.full_name)
-                .filter(|slug| slug.split_once('/').is_some_and(|(of, _)| owner.is(of)));
+            let names = names.map(|of| of.full_name).filter(|slug| {
+                slug.split_once('/').is_some_and(|(of, name)| owner.is(of) && is_name(name))
+            });
             let (tag, has_next) = (page.tag().map(str::to_owned), page.has_next());
             let listed = Listed { tag, names: names.collect(), has_next };
             match pages.get_mut(at) {

@@ -19,8 +19,9 @@ const BUILDS: usize = 50;
 /// Pages that are read of one folder, and of one job.
 const PAGES_MAX: usize = 200;
 
-/// How deep folders may lie in one another.
+/// How deep folders may lie in one another, and how many are looked at.
 const DEPTH_MAX: usize = 16;
+const FOLDERS_MAX: usize = 10_000;
 
 /// Builds that have not ended and are followed, of one job.
 const OPEN_MAX: usize = 500;
@@ -108,6 +109,10 @@ impl Jenkins {
             if !folders.insert(folder.clone()) {
                 continue;
             }
+            if folders.len() > FOLDERS_MAX {
+                desk.trouble(format!("of more than {FOLDERS_MAX} folders not all were read"));
+                break;
+            }
             for at in 0..PAGES_MAX {
                 let listed = match self.list(&folder, at, desk).await {
                     Ok(listed) => listed,
@@ -125,7 +130,7 @@ impl Jenkins {
                     self.projects.note(&folder);
                 }
                 let is_last = jobs.len() < JOBS;
-                for job in jobs {
+                for job in jobs.into_iter().filter(|job| is_name(&job.name)) {
                     let name = below(&folder, &job.name);
                     if job.jobs.is_some() {
                         if depth < DEPTH_MAX {
@@ -244,6 +249,11 @@ impl Jenkins {
     }
 }
 
+/// Whether a text can be the name of a job: it becomes a part of a path.
+fn is_name(text: &str) -> bool {
+    !matches!(text, "" | "." | "..") && !text.contains('/')
+}
+
 fn below(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
@@ -259,6 +269,15 @@ fn path(name: &str, tree: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_stay_below_their_folder() {
+        for (name, expected) in
+            [("a b", true), ("..c", true), ("..", false), ("", false), ("a/b", false)]
+        {
+            assert_eq!(is_name(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn paths_name_jobs_as_their_urls_do() {
