@@ -15,6 +15,9 @@ use crate::map::moment;
 const PAGE: usize = 100;
 const PAGES_MAX: usize = 100;
 
+/// About how many activities are told together.
+const TOGETHER_MAX: usize = 256;
+
 /// Asks one GitLab.
 pub(crate) struct GitLab {
     site: Site,
@@ -181,6 +184,11 @@ impl GitLab {
                 activities.extend(self.jobs(path, id).await?);
             }
             over.push((id, changed));
+            // Those of a page may have very many jobs.
+            if activities.len() >= TOGETHER_MAX {
+                desk.tell(std::mem::take(&mut activities)).await?;
+                done.extend(over.drain(..));
+            }
         }
         desk.tell(activities).await?;
         done.extend(over);

@@ -178,7 +178,8 @@ impl Jenkins {
         let mut known = self.jobs.remove(name).unwrap_or_default();
         let since = desk.since(name);
         let began = last.timestamp.checked_mul(1000).and_then(Timestamp::from_micros);
-        let is_new = last.number != known.last && began.is_none_or(|began| began >= since);
+        let is_recent = known.last > 0 || began.is_none_or(|began| began >= since);
+        let is_new = last.number != known.last && is_recent;
         let is_new = is_new || last.building && !known.open.contains_key(&last.number);
         let read = if is_new || !known.open.is_empty() {
             self.read(name, since, &mut known, desk).await
@@ -186,7 +187,7 @@ impl Jenkins {
             Ok(())
         };
         if read.is_ok() {
-            known.last = last.number.max(known.last);
+            known.last = last.number;
         }
         self.jobs.insert(name.to_owned(), known);
         match read {
@@ -207,6 +208,7 @@ impl Jenkins {
         let shown_on = self.projects.shown_on(name);
         // Those before are told; what has not ended is looked at however old it is.
         let until = known.open.values().copied().min().map_or(since, |open| open.min(since));
+        let (mut open, mut lowest) = (BTreeMap::new(), u64::MAX);
         for at in 0..PAGES_MAX {
             // Only the first hundred are `builds`; all are dearer to list.
             let of = if (at + 1) * BUILDS <= 100 { "builds" } else { "allBuilds" };
@@ -216,33 +218,29 @@ impl Jenkins {
             let builds = page.json::<Builds>()?.builds;
             let is_last = builds.len() < BUILDS;
             let oldest = builds.iter().filter_map(ListedBuild::began).min();
+            lowest = builds.iter().map(|build| build.number).min().unwrap_or(lowest).min(lowest);
             let mut activities = Vec::with_capacity(builds.len());
-            let mut now_open = Vec::new();
-            let mut ended = Vec::new();
             for build in builds.into_iter().rev() {
                 let began = build.began().unwrap_or_default();
                 let was_open = known.open.contains_key(&build.number);
-                match build.building {
-                    true => now_open.push((build.number, began)),
-                    false => ended.push(build.number),
+                if build.building && open.len() < OPEN_MAX {
+                    open.insert(build.number, began);
                 }
-                if was_open || build.building || began >= since {
+                // One that waited long may begin with an old time.
+                let is_next = known.last > 0 && build.number > known.last;
+                if was_open || is_next || build.building || began >= since {
                     activities.push(build.told(name, shown_on));
                 }
             }
             desk.tell(activities).await?;
-            known.open.retain(|number, _| !ended.contains(number));
-            let room = OPEN_MAX.saturating_sub(known.open.len());
-            known.open.extend(now_open.into_iter().take(room));
             if is_last || oldest.is_none_or(|oldest| oldest < until) {
-                // What was open and was not met was deleted.
-                let seen_from = oldest.unwrap_or_default();
-                if is_last {
-                    known.open.retain(|_, began| *began >= seen_from);
-                }
+                // What was open and was not met has ended, or was deleted.
+                known.open.retain(|number, _| *number < lowest && !is_last);
+                known.open.extend(open);
                 return Ok(());
             }
         }
+        known.open.extend(open);
         let most = PAGES_MAX * BUILDS;
         desk.trouble(format!("{name}: of more than {most} builds the oldest were not read"));
         Ok(())
