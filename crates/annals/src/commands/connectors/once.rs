@@ -79,6 +79,12 @@ async fn read(connector: Connector, kinds: &Kinds) -> Result<Tried> {
                 github::run(*config, start, emitter, requests, stopping).await;
                 Ok(())
             }
+            Connector::Kubernetes(config) => {
+                // Which entities there are is not known here; activities are found without.
+                let (_carriers, nobody) = watch::channel(Arc::default());
+                kubernetes::run(config, nobody, emitter, stopping).await;
+                Ok(())
+            }
             Connector::Ci(_) => Ok(()),
         }
     });

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::carriers;
 use super::targets::Targets;
 use crate::config::{Config, own_api_versions};
 use crate::connectors::Connector;
@@ -85,6 +86,10 @@ impl Sources {
                 begin(ingest, &source, &threads, |known| Start { targets, ..known })?;
             let (mut stopping, failed) = (stopping.clone(), failed.clone());
             let (api_versions, inbox) = (api_versions.clone(), Arc::clone(&connectors.inbox));
+            let carried = match connector {
+                Connector::Kubernetes(_) => Some(carriers::watch(&mut tasks, node, &stopping)?),
+                Connector::Files(_) | Connector::Process(_) | Connector::Ci(_) => None,
+            };
             tasks.spawn(async move {
                 let ran = match connector {
                     Connector::Files(config) => {
@@ -93,6 +98,12 @@ impl Sources {
                     }
                     Connector::Process(config) => {
                         process::run(config, start, emitter, stopping).await;
+                        Ok(())
+                    }
+                    Connector::Kubernetes(config) => {
+                        if let Some(carried) = carried {
+                            kubernetes::run(config, carried, emitter, stopping).await;
+                        }
                         Ok(())
                     }
                     Connector::Ci(config) => {
