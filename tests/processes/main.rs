@@ -14,6 +14,7 @@ mod github_read;
 mod github_told;
 mod http;
 mod kills;
+mod kubernetes;
 mod large;
 mod locations;
 mod own;

@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod catalog;
+mod scripted;
 mod server;
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use catalog::{Known, Running};
 use event::vocabulary::ConnectorState;
-use serde_json::json;
+use scripted::Scripted;
+use serde_json::{Value, json};
 use server::Server;
 
 const SHOP: &str = "component:default/shop";
@@ -131,5 +134,25 @@ async fn who_may_not_look_says_so_and_ends_nothing() {
     });
     server.create(&format!("{rbac}/clusterrolebindings"), &binding).await;
     running.until("that it works", |known| is(known, ConnectorState::Working)).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_forgot_is_listed_anew_in_pages() {
+    let server = Scripted::start().await;
+    let mut running = Running::start(server.kubeconfig(), "real", Known::default());
+    running.carry(&[(SHOP, "shop")]);
+    let names = |known: &Known| {
+        let key = (SHOP.to_owned(), "kubernetes/real".to_owned());
+        let workloads = known.aspects.get(&key).map(|value| value["workloads"].clone());
+        let workloads = workloads.unwrap_or_default();
+        let names = workloads.as_array().into_iter().flatten().map(|of| of["name"].clone());
+        names.collect::<Vec<Value>>()
+    };
+    running.until("both pages", |known| names(known) == ["a", "b"]).await;
+    let known = running.until("the list anew", |known| names(known) == ["c"]).await;
+    assert_eq!(server.lists.load(Ordering::SeqCst), 2);
+    assert_eq!(known.activities.len(), 3);
+    assert!(is(&known, ConnectorState::Working), "that is no fault: {:?}", known.status);
     running.stop().await;
 }
