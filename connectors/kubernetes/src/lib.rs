@@ -1,22 +1,33 @@
-//! The Kubernetes connector: watches the workloads of clusters and says how those of an entity are.
+//! The Kubernetes connector: watches what runs in clusters, and the entities that stand there.
 //!
-//! [`run`] lists and watches ([`Kind`] names what); a workload whose label or annotation
-//! `backstage.io/kubernetes-id` is that of an entity becomes part of the entity's aspect
-//! `kubernetes/<cluster>`, and a new image of it an activity ([`map`], which is pure).
+//! [`run`] looks what each cluster serves, lists it page by page and watches it. An object becomes
+//! part of the aspect `kubernetes/<cluster>` of the entities that it belongs to, by the annotations
+//! of Backstage's Kubernetes plugin ([`Selection`]); new images, runs and syncs become activities;
+//! objects of `annals.dev`, and others with an annotation, become entities. What is made of an
+//! object is a function of it (`map`).
 //!
-//! What is absent: the catalog. Which entity carries which annotation is told from outside
+//! What is absent: the catalog. What entities say of their objects is told from outside
 //! ([`Carriers`]), as it changes; activities find their entity by the annotation itself.
 //!
-//! Invariant: of a cluster nothing is said before each kind of workload was listed whole; a cluster
-//! that is away, or refuses us, ends no aspect.
-//! Invariant: of a workload without the label or annotation nothing is kept in memory.
-//! Invariant: credentials stand in no record, log line or error.
+//! Invariant: of a cluster nothing is said before all that is watched was listed whole; a cluster
+//! that is away, or refuses us, ends no aspect and withdraws no entity.
+//! Invariant: of an object only what counts is kept in memory, of a pod of a workload only what it
+//! adds to the workload's summary; what is read at a time is bounded.
+//! Invariant: secrets, environments and credentials stand in no record, log line or error.
 
 mod calm;
+mod client;
+mod cluster;
 mod config;
-pub mod map;
+mod due;
+mod entities;
+mod kinds;
+mod map;
+mod matching;
 mod object;
+mod pods;
 mod run;
+mod selector;
 mod state;
 mod watch;
 
@@ -26,14 +37,15 @@ use std::sync::Arc;
 use model::reference::EntityRef;
 
 pub use config::Config;
-pub use object::{Kind, Object};
+pub use kinds::Part;
+pub use matching::{SELECTOR_ANNOTATION, Selection};
 pub use run::run;
 
-/// The annotation of entities, and the label or annotation of workloads, by which they are matched.
+/// The annotation of entities, and the label or annotation of objects, by which they are matched.
 pub const ANNOTATION: &str = "backstage.io/kubernetes-id";
 
-/// The entities that carry [`ANNOTATION`], with its value, as that changes.
-pub type Carriers = tokio::sync::watch::Receiver<Arc<BTreeMap<EntityRef, String>>>;
+/// The entities that say something of their objects, as that changes.
+pub type Carriers = tokio::sync::watch::Receiver<Arc<BTreeMap<EntityRef, Selection>>>;
 
 /// Why a configuration can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,5 +79,15 @@ pub enum Error {
     Context {
         /// The cluster's name.
         name: String,
+    },
+    /// A resource to be watched that is none.
+    #[error(
+        "the cluster `{name}`: `{resource}` is no resource (`plural.version.group`, as in `clusters.v1.postgresql.cnpg.io`)"
+    )]
+    Resource {
+        /// The cluster's name.
+        name: String,
+        /// What was written.
+        resource: String,
     },
 }

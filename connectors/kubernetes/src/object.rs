@@ -1,92 +1,40 @@
-//! Objects of the API, of which only what counts here is read. What is missing or null is empty: an
-//! object of another version must not make a whole list unreadable.
+//! Objects of the API as they come. What is missing, null or of another form is empty: an object
+//! of another version must not make a whole list unreadable.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-/// A kind of workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// `apps/v1` Deployment.
-    Deployment,
-    /// `apps/v1` StatefulSet.
-    StatefulSet,
-    /// `apps/v1` DaemonSet.
-    DaemonSet,
-    /// `batch/v1` Job.
-    Job,
-    /// `batch/v1` CronJob.
-    CronJob,
-}
+/// The longest text that is taken over, in letters; the API's own names are shorter.
+const TEXT_MAX: usize = 512;
 
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Deployment, Self::StatefulSet, Self::DaemonSet, Self::Job, Self::CronJob];
+/// Labels of one object that are looked at.
+const LABELS_MAX: usize = 256;
 
-    /// As the API writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Deployment => "Deployment",
-            Self::StatefulSet => "StatefulSet",
-            Self::DaemonSet => "DaemonSet",
-            Self::Job => "Job",
-            Self::CronJob => "CronJob",
-        }
-    }
-
-    /// As rights name it.
-    #[must_use]
-    pub const fn resource(self) -> &'static str {
-        match self {
-            Self::Deployment => "deployments.apps",
-            Self::StatefulSet => "statefulsets.apps",
-            Self::DaemonSet => "daemonsets.apps",
-            Self::Job => "jobs.batch",
-            Self::CronJob => "cronjobs.batch",
-        }
-    }
-
-    /// Where those of all namespaces are listed.
-    pub(crate) const fn path(self) -> &'static str {
-        match self {
-            Self::Deployment => "/apis/apps/v1/deployments",
-            Self::StatefulSet => "/apis/apps/v1/statefulsets",
-            Self::DaemonSet => "/apis/apps/v1/daemonsets",
-            Self::Job => "/apis/batch/v1/jobs",
-            Self::CronJob => "/apis/batch/v1/cronjobs",
-        }
-    }
-
-    /// Whether it serves as long as it is there, so that its images are what is deployed.
-    pub(crate) const fn serves(self) -> bool {
-        match self {
-            Self::Deployment | Self::StatefulSet | Self::DaemonSet => true,
-            Self::Job | Self::CronJob => false,
-        }
-    }
-}
-
-/// An object of any of the kinds.
+/// An object of any kind.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Object {
+pub(crate) struct Object {
     pub(crate) metadata: Metadata,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) spec: Spec,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) status: Status,
+    pub(crate) spec: Value,
+    pub(crate) status: Value,
+    /// What objects of `annals.dev` say beside their spec.
+    pub(crate) about: Value,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Metadata {
+    #[serde(deserialize_with = "nullable")]
     pub(crate) name: String,
+    #[serde(deserialize_with = "nullable")]
     pub(crate) namespace: String,
+    #[serde(deserialize_with = "nullable")]
     pub(crate) uid: String,
+    #[serde(deserialize_with = "nullable")]
     pub(crate) resource_version: String,
+    #[serde(deserialize_with = "nullable")]
     pub(crate) generation: i64,
     #[serde(deserialize_with = "nullable")]
     pub(crate) labels: BTreeMap<String, String>,
@@ -96,84 +44,92 @@ pub(crate) struct Metadata {
     pub(crate) owner_references: Vec<Owner>,
 }
 
+/// What an object belongs to.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Owner {
     pub(crate) kind: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct Spec {
-    pub(crate) replicas: Option<i64>,
-    pub(crate) completions: Option<i64>,
-    pub(crate) suspend: Option<bool>,
-    pub(crate) schedule: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) template: Template,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) job_template: JobTemplate,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct JobTemplate {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) spec: JobSpec,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct JobSpec {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) template: Template,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Template {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) spec: PodSpec,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct PodSpec {
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) containers: Vec<Container>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Container {
     pub(crate) name: String,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) image: String,
+    pub(crate) controller: bool,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct Status {
-    pub(crate) ready_replicas: Option<i64>,
-    pub(crate) desired_number_scheduled: Option<i64>,
-    pub(crate) number_ready: Option<i64>,
-    pub(crate) succeeded: Option<i64>,
-    #[serde(deserialize_with = "nullable")]
-    pub(crate) conditions: Vec<Condition>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+/// A page of a list.
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Condition {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) status: String,
+pub(crate) struct Page {
+    pub(crate) metadata: PageMetadata,
     #[serde(deserialize_with = "nullable")]
-    pub(crate) reason: String,
+    pub(crate) items: Vec<Object>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct PageMetadata {
+    pub(crate) resource_version: Option<String>,
+    #[serde(rename = "continue")]
+    pub(crate) more: Option<String>,
 }
 
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl Object {
+    /// What controls it.
+    pub(crate) fn controller(&self) -> Option<&Owner> {
+        self.metadata.owner_references.iter().find(|of| of.controller)
+    }
+}
+
+/// An object's labels, in their order, in little memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labels(Box<[(Box<str>, Box<str>)]>);
+
+impl Labels {
+    pub(crate) fn new<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let labels = labels.into_iter().take(LABELS_MAX);
+        let mut labels: Vec<(Box<str>, Box<str>)> =
+            labels.map(|(key, value)| (key.into(), value.into())).collect();
+        labels.sort();
+        Self(labels.into())
+    }
+
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self::new(metadata.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        let at = self.0.binary_search_by(|(own, _)| (**own).cmp(key)).ok()?;
+        Some(&self.0[at].1)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+}
+
+/// A text of a source, cut.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(TEXT_MAX).collect()
+}
+
+/// A text within a value, cut; none where there is none, or it is empty.
+pub(crate) fn text(value: &Value, pointer: &str) -> Option<String> {
+    let text = value.pointer(pointer).and_then(Value::as_str);
+    text.filter(|text| !text.is_empty()).map(cut)
+}
+
+/// A whole number within a value.
+pub(crate) fn number(value: &Value, pointer: &str) -> Option<i64> {
+    value.pointer(pointer).and_then(Value::as_i64)
+}
+
+/// The elements of a list within a value; of very many only the first.
+pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    /// Elements of a list that are looked at.
+    const ELEMENTS_MAX: usize = 50;
+    let list = value.pointer(pointer).and_then(Value::as_array);
+    list.into_iter().flatten().take(ELEMENTS_MAX)
 }

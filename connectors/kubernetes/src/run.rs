@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use connector::{EmitError, Emitter, Observation, Said, Status};
-use event::vocabulary::ConnectorState;
+use connector::{EmitError, Emitter, Observation, Said, Start, Status};
+use event::vocabulary::{ConnectorState, ScopeName};
 use model::reference::EntityRef;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::calm::{Calm, PAUSE_MIN};
-use crate::object::Kind;
-use crate::state::{Deployed, State};
+use crate::cluster::{Working, retire};
+use crate::due::Due;
+use crate::matching::Matching;
+use crate::state::{Deployed, Effects, State};
 use crate::watch::Told;
 use crate::{Carriers, Config};
 
@@ -23,6 +26,9 @@ const TOLD_WAITING: usize = 256;
 /// Aspects and activities that are said together.
 const SAID_MAX: usize = 200;
 
+/// How often it is asked whether what is held back may be retired.
+const RETIRE_AGAIN: Duration = Duration::from_secs(60);
+
 /// How long it is waited before it is said how the source is: its watches fail one after another.
 const STATUS_WAITS: Duration = Duration::from_millis(300);
 
@@ -31,29 +37,27 @@ const STATUS_WAITS: Duration = Duration::from_millis(300);
 pub async fn run(
     config: Config,
     carriers: Carriers,
+    start: Start,
     emitter: Emitter,
     mut stopping: watch::Receiver<bool>,
 ) {
     let (sender, mut told) = mpsc::channel(TOLD_WAITING);
-    let mut watches = JoinSet::new();
-    for (at, cluster) in config.clusters.iter().enumerate() {
-        for kind in Kind::ALL {
-            watches.spawn(crate::watch::watch(cluster.clone(), at, kind, sender.clone()));
-        }
-    }
+    let _working = work(&config, start, &emitter, &sender);
+    drop(sender);
     let clusters = config.clusters.iter().map(|cluster| State::new(cluster.name.clone()));
     let mut runner = Runner {
+        source: config.source(),
         clusters: clusters.map(Known::new).collect(),
         carriers,
-        by_id: BTreeMap::new(),
-        due: BTreeMap::new(),
+        matching: Matching::default(),
+        due: Due::default(),
         deployed: VecDeque::new(),
         again: None,
         status_due: None,
         status: None,
         emitter,
     };
-    runner.carried(true);
+    runner.carried();
     loop {
         let next = runner.next();
         let is_due = tokio::select! {
@@ -69,7 +73,7 @@ pub async fn run(
             },
             changed = runner.carriers.changed() => match changed {
                 Ok(()) => {
-                    runner.carried(false);
+                    runner.carried();
                     false
                 }
                 Err(_) => return,
@@ -87,24 +91,53 @@ pub async fn run(
     }
 }
 
+/// Starts a task for each cluster, which end with what is returned.
+fn work(
+    config: &Config,
+    start: Start,
+    emitter: &Emitter,
+    told: &mpsc::Sender<Told>,
+) -> JoinSet<()> {
+    let mut scopes: BTreeSet<ScopeName> = start.scopes.into_iter().collect();
+    let mut tasks = JoinSet::new();
+    for (at, of) in config.clusters.iter().cloned().enumerate() {
+        let source = config.source();
+        let prefix = format!("{source}/{}/", of.name);
+        let own = scopes.extract_if(.., |scope| scope.as_str().starts_with(&prefix)).collect();
+        let (emitter, told) = (emitter.clone(), told.clone());
+        tasks.spawn(Working { of, at, source, scopes: own, emitter, told }.run());
+    }
+    // What is left is of clusters that are not read any more.
+    let emitter = emitter.clone();
+    tasks.spawn(async move {
+        let why = "its cluster is not read any more";
+        while retire(&emitter, &mut scopes, why).await.is_ok() && !scopes.is_empty() {
+            tokio::time::sleep(RETIRE_AGAIN).await;
+        }
+    });
+    tasks
+}
+
 /// A cluster, and what was said of it.
 struct Known {
     state: State,
     said: BTreeMap<EntityRef, Spoken>,
     began: bool,
+    /// How it was said to be.
+    status: Option<(ConnectorState, Option<String>)>,
 }
 
 impl Known {
     const fn new(state: State) -> Self {
-        Self { state, said: BTreeMap::new(), began: false }
+        Self { state, said: BTreeMap::new(), began: false, status: None }
     }
 }
 
 /// What was said of an entity in a cluster.
 #[derive(Default)]
 struct Spoken {
-    value: Option<Map<String, Value>>,
-    without_health: Option<Map<String, Value>>,
+    /// The hash of the value; absent where there is none.
+    value: Option<[u8; 32]>,
     calm: Calm,
 }
 
@@ -112,12 +145,11 @@ struct Spoken {
 struct Stopped;
 
 struct Runner {
+    source: String,
     clusters: Vec<Known>,
     carriers: Carriers,
-    /// The carriers, by the annotation's value.
-    by_id: BTreeMap<String, BTreeSet<EntityRef>>,
-    /// What is to be said, and when.
-    due: BTreeMap<(usize, EntityRef), Instant>,
+    matching: Matching,
+    due: Due,
     deployed: VecDeque<(usize, Deployed)>,
     /// When it is tried again, after the catalog did not take something.
     again: Option<Instant>,
@@ -129,75 +161,54 @@ struct Runner {
 impl Runner {
     /// When there is something to say.
     fn next(&self) -> Option<Instant> {
-        let now = Instant::now();
-        let aspect = self.due.values().min().copied();
-        let is_ready = |(at, _): &(usize, _)| self.clusters[*at].state.is_whole();
-        let activity = self.deployed.iter().any(is_ready).then_some(now);
-        let said = aspect.into_iter().chain(activity).min();
+        let is_ready = |(at, _): &(usize, _)| self.clusters[*at].began;
+        let activity = self.deployed.iter().any(is_ready).then(Instant::now);
+        let said = self.due.first().into_iter().chain(activity).min();
         let said = said.map(|at| self.again.map_or(at, |again| again.max(at)));
         said.into_iter().chain(self.status_due).min()
     }
 
     fn told(&mut self, told: Told) {
-        let Told { cluster: at, kind, what } = told;
+        let at = told.cluster;
         let known = &mut self.clusters[at];
-        let effects = known.state.take(kind, what);
-        self.deployed.extend(effects.deployed.into_iter().map(|of| (at, of)));
+        let effects = known.state.take(told, &self.matching);
         self.status_due.get_or_insert(Instant::now() + STATUS_WAITS);
-        if !known.state.is_whole() {
-            return;
-        }
-        if !std::mem::replace(&mut known.began, true) {
+        if !known.began && known.state.is_whole() {
+            known.began = true;
             // What earlier lives said of whoever has nothing here any more ends.
-            let all: Vec<EntityRef> = self.carriers.borrow().keys().cloned().collect();
-            all.into_iter().for_each(|entity| self.touch(at, entity));
-            return;
+            let all: Vec<EntityRef> = self.matching.entities().cloned().collect();
+            all.into_iter().for_each(|entity| self.touch(at, entity, true));
         }
-        for id in effects.ids {
-            let entities = self.by_id.get(&id).cloned().unwrap_or_default();
-            entities.into_iter().for_each(|entity| self.touch(at, entity));
-        }
+        self.follow(at, effects);
     }
 
-    /// Entities carry other annotations now.
-    fn carried(&mut self, first: bool) {
+    /// Entities say something else of their objects now.
+    fn carried(&mut self) {
         let carriers = self.carriers.borrow_and_update().clone();
-        let before = std::mem::take(&mut self.by_id);
-        for (entity, id) in carriers.iter() {
-            self.by_id.entry(id.clone()).or_default().insert(entity.clone());
-        }
-        if first {
-            return;
-        }
-        let pairs = |of: &BTreeMap<String, BTreeSet<EntityRef>>| {
-            let each = of.iter().flat_map(|(id, entities)| {
-                entities.iter().map(move |entity| (entity.clone(), id.clone()))
-            });
-            each.collect::<BTreeSet<_>>()
-        };
-        let (before, now) = (pairs(&before), pairs(&self.by_id));
-        let changed: BTreeSet<EntityRef> =
-            before.symmetric_difference(&now).map(|(entity, _)| entity.clone()).collect();
-        for entity in changed {
-            for at in 0..self.clusters.len() {
-                if self.clusters[at].began {
-                    self.touch(at, entity.clone());
-                }
-            }
+        let before = std::mem::replace(&mut self.matching, Matching::new(carriers.iter()));
+        let changed = self.matching.differing(&before);
+        for at in 0..self.clusters.len() {
+            let effects = self.clusters[at].state.rematch(&changed, &self.matching);
+            self.follow(at, effects);
         }
     }
 
-    /// Something of an entity may be otherwise.
-    fn touch(&mut self, at: usize, entity: EntityRef) {
+    fn follow(&mut self, at: usize, effects: Effects) {
+        self.deployed.extend(effects.deployed.into_iter().map(|of| (at, of)));
+        for (entity, is_steady) in effects.touched {
+            self.touch(at, entity, is_steady);
+        }
+    }
+
+    /// Something of an entity may be otherwise; all is looked at when the cluster is known whole.
+    fn touch(&mut self, at: usize, entity: EntityRef, is_steady: bool) {
         let known = &self.clusters[at];
-        let id = self.carriers.borrow().get(&entity).cloned();
-        let without_health = id.and_then(|id| known.state.aspect_without_health(&id));
-        let spoken = known.said.get(&entity);
-        let health_only = spoken.is_some_and(|said| said.without_health == without_health);
+        if !known.began {
+            return;
+        }
         let now = Instant::now();
-        let due = spoken.map_or(now, |spoken| spoken.calm.due(now, health_only));
-        let stands = self.due.entry((at, entity)).or_insert(due);
-        *stands = due.min(*stands);
+        let due = known.said.get(&entity).map_or(now, |said| said.calm.due(now, !is_steady));
+        self.due.put((at, entity), due, is_steady);
     }
 
     /// Says what is due.
@@ -227,56 +238,44 @@ impl Runner {
     }
 
     async fn say_aspects(&mut self, now: Instant) -> Result<(), EmitError> {
-        let due = self.due.iter().filter(|(_, at)| **at <= now);
-        let due: Vec<_> = due.take(SAID_MAX).map(|(key, _)| key.clone()).collect();
-        let mut changed = Vec::new();
-        for (at, entity) in &due {
+        let due = self.due.by(now, SAID_MAX);
+        let (mut said, mut changed) = (Vec::new(), Vec::new());
+        for ((at, entity), is_steady) in &due {
             let known = &self.clusters[*at];
-            let id = self.carriers.borrow().get(entity).cloned();
-            let id = id.as_deref().unwrap_or_default();
-            let value = known.state.aspect(id);
-            if known.said.get(entity).map(|spoken| &spoken.value) != Some(&value) {
-                let aspect = format!("kubernetes/{}", known.state.name());
-                let pointer = known.state.pointer(id);
-                let entity = entity.clone();
-                changed.push((*at, Observation { entity, aspect, value, pointer, time: None }));
+            let value = known.state.aspect(entity);
+            let hash = value.as_ref().map(hash);
+            let before = known.said.get(entity).map(|spoken| spoken.value);
+            if before != Some(hash) {
+                said.push(Said::Observed(Observation {
+                    entity: entity.clone(),
+                    aspect: format!("kubernetes/{}", known.state.name()),
+                    value,
+                    pointer: known.state.pointer(entity),
+                    time: None,
+                }));
+                changed.push((*at, entity.clone(), hash, *is_steady));
             }
         }
-        if !changed.is_empty() {
-            let said = changed.iter().map(|(_, of)| Said::Observed(of.clone())).collect();
+        if !said.is_empty() {
             for refused in self.emitter.say(said).await?.refusals {
                 let (what, why) = (refused.what, refused.message);
                 tracing::warn!(what, why, "what a cluster shows of an entity is refused");
             }
         }
-        for (at, Observation { entity, value, .. }) in changed {
-            self.said(at, &entity, value, now);
+        for (at, entity, hash, is_steady) in changed {
+            let said = &mut self.clusters[at].said;
+            // That there is nothing is no change from which on a first value would have to wait,
+            // and most entities have nothing in most clusters.
+            if hash.is_some() || said.contains_key(&entity) {
+                let spoken = said.entry(entity).or_default();
+                spoken.calm.said(now, !is_steady);
+                spoken.value = hash;
+            }
         }
-        for key in due {
+        for (key, _) in due {
             self.due.remove(&key);
         }
         Ok(())
-    }
-
-    /// Remembers what was said.
-    fn said(
-        &mut self,
-        at: usize,
-        entity: &EntityRef,
-        value: Option<Map<String, Value>>,
-        now: Instant,
-    ) {
-        let id = self.carriers.borrow().get(entity).cloned();
-        let known = &mut self.clusters[at];
-        let without_health = id.and_then(|id| known.state.aspect_without_health(&id));
-        let spoken = known.said.entry(entity.clone()).or_default();
-        let health_only = spoken.without_health == without_health;
-        // That there is nothing is no change from which on a first value would have to wait.
-        if value.is_some() || spoken.value.is_some() {
-            spoken.calm.said(now, health_only);
-        }
-        spoken.value = value;
-        spoken.without_health = without_health;
     }
 
     /// Says activities of the clusters that were listed whole: those that can only be new
@@ -286,7 +285,7 @@ impl Runner {
         let mut waiting = std::mem::take(&mut self.deployed);
         while let Some((at, deployed)) = waiting.pop_front() {
             let is_plain = deployed.again.is_none() && plain.len() < SAID_MAX;
-            if self.clusters[at].state.is_whole() && is_plain {
+            if self.clusters[at].began && is_plain {
                 plain.push((at, deployed));
             } else {
                 rest.push_back((at, deployed));
@@ -300,9 +299,8 @@ impl Runner {
                 return Err(error);
             }
         }
-        let is_ready = |(at, of): &(usize, Deployed)| {
-            self.clusters[*at].state.is_whole() && of.again.is_some()
-        };
+        let is_ready =
+            |(at, of): &(usize, Deployed)| self.clusters[*at].began && of.again.is_some();
         while let Some(next) = self.deployed.iter().position(is_ready) {
             let (_, Deployed { activity, again }) = &self.deployed[next];
             let outcome = self.emitter.say(vec![Said::Happened(activity.clone())]).await?;
@@ -316,19 +314,20 @@ impl Runner {
         Ok(())
     }
 
-    /// Says how the source is, unless that was said last.
+    /// Says how the source and each cluster is, unless that was said last.
     async fn say_status(&mut self) -> Result<(), EmitError> {
+        for at in 0..self.clusters.len() {
+            self.say_cluster(at).await?;
+        }
         let states = || self.clusters.iter().map(|known| &known.state);
         if !states().all(State::is_heard) {
             return Ok(());
         }
         let faults: Vec<String> = states().filter_map(State::fault).collect();
-        let state = if faults.is_empty() {
-            ConnectorState::Working
-        } else if states().all(State::is_whole) {
-            ConnectorState::Stale
-        } else {
-            ConnectorState::Failing
+        let state = match faults.is_empty() {
+            true => ConnectorState::Working,
+            false if states().all(State::is_whole) => ConnectorState::Stale,
+            false => ConnectorState::Failing,
         };
         let why = (!faults.is_empty()).then(|| connector::shown(&faults.join("; ")));
         let same = |last: &Status| last.state == state && last.why == why;
@@ -342,4 +341,31 @@ impl Runner {
         }
         Ok(())
     }
+
+    /// Says how a cluster is, where there are several: of one alone the source's word is enough.
+    async fn say_cluster(&mut self, at: usize) -> Result<(), EmitError> {
+        let is_one_of_several = self.clusters.len() > 1;
+        let Known { state, status, .. } = &mut self.clusters[at];
+        if !is_one_of_several || !state.is_heard() {
+            return Ok(());
+        }
+        let why = state.fault().map(|fault| connector::shown(&fault));
+        let now = match &why {
+            None => ConnectorState::Working,
+            Some(_) if state.is_whole() => ConnectorState::Stale,
+            Some(_) => ConnectorState::Failing,
+        };
+        let said = Some((now, why.clone()));
+        if *status != said
+            && let Ok(scope) = ScopeName::new(&format!("{}/{}", self.source, state.name()))
+        {
+            self.emitter.status(Status { state: now, scope: Some(scope), why }).await?;
+            *status = said;
+        }
+        Ok(())
+    }
+}
+
+fn hash(value: &Map<String, Value>) -> [u8; 32] {
+    Sha256::digest(serde_json::to_vec(value).unwrap_or_default()).into()
 }

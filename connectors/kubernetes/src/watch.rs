@@ -1,39 +1,45 @@
-//! Listing and watching one kind of one cluster: IO, and no decisions.
+//! Listing and watching one resource of one cluster: IO, and no decisions.
 
-use std::pin::pin;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use connector::shown;
-use futures_util::TryStreamExt;
+use http::{HeaderValue, Request, header};
 use kube::api::{ListParams, WatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::core::{ObjectList, Request, WatchEvent};
+use kube::core::WatchEvent;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::config::Cluster;
-use crate::map::{self, Place, Workload};
-use crate::object::{Kind, Object};
+use crate::client::{Clients, Refusal, form};
+use crate::entities::Entities;
+use crate::kinds::{Kind, Watched};
+use crate::map::{self, Place, Seen};
+use crate::object::{Object, Page};
 
-/// Objects of a page of a list.
+/// Objects of a page of a list. Of pages that are too large fewer are asked for.
 const PAGE: u32 = 500;
 
-/// How long a list's page, or the beginning of a watch, may take.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Objects of one resource that are kept at the most.
+const OBJECTS_MAX: usize = 200_000;
 
 /// How long a watch lasts, by our wish; and when it is taken for dead.
 const WATCH_SECONDS: u32 = 290;
 const WATCH_MAX: Duration = Duration::from_secs(300);
+
+/// How long what is held back waits before it is looked at again.
+const HELD_WAITS: Duration = Duration::from_secs(60);
 
 /// How long after a failure it is tried again: the first time, and at the most. A watch that ends
 /// by itself is begun again no sooner, either.
 const AGAIN_MIN: Duration = Duration::from_millis(500);
 const AGAIN_MAX: Duration = Duration::from_secs(30);
 
-/// What a watch tells.
+/// What is told of a resource of a cluster.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) cluster: usize,
+    pub(crate) of: Arc<str>,
     pub(crate) kind: Kind,
     pub(crate) what: What,
 }
@@ -41,27 +47,33 @@ pub(crate) struct Told {
 /// What it is.
 #[derive(Debug)]
 pub(crate) enum What {
-    /// All that there are.
-    Listed(Vec<Workload>),
+    /// All resources that are watched in the cluster.
+    Watched(BTreeSet<Arc<str>>),
+    /// All that there are of one.
+    Listed(Vec<Seen>),
     /// One is so now.
-    Is(Workload),
-    /// One is no more, or nobody's any more.
+    Is(Box<Seen>),
+    /// One is no more, or does not count any more.
     IsNot(Place),
     /// The cluster answers.
     Works,
-    /// It does not, or refuses; why.
+    /// It does not; why.
     Fails(String),
+    /// It does not let us look at that; what it says.
+    Refuses(String),
 }
 
 /// Nobody listens any more.
-struct Gone;
+pub(crate) struct Gone;
 
 /// Why a watch did not go on.
-enum Fault {
+pub(crate) enum Fault {
     Gone,
-    /// What was watched from is forgotten; a new list is needed.
+    /// A new list is needed: what was watched from is forgotten.
     Expired,
     Why(String),
+    /// It is not allowed.
+    Refused(String),
 }
 
 impl From<Gone> for Fault {
@@ -70,71 +82,94 @@ impl From<Gone> for Fault {
     }
 }
 
-/// Watches a kind until nobody listens.
-pub(crate) async fn watch(of: Cluster, cluster: usize, kind: Kind, told: mpsc::Sender<Told>) {
-    let mut watching = Watching { of, cluster, kind, told, version: None, works: false };
-    let mut failures = 0_u32;
-    loop {
-        let pause = match watching.once().await {
-            Err(Fault::Gone) => return,
-            Ok(()) => AGAIN_MIN,
-            Err(Fault::Expired) => {
-                watching.version = None;
-                AGAIN_MIN
-            }
-            Err(Fault::Why(why)) => {
-                if std::mem::take(&mut watching.works) {
-                    failures = 0;
-                }
-                if watching.tell(What::Fails(why)).await.is_err() {
-                    return;
-                }
-                let pause = AGAIN_MIN * 2_u32.saturating_pow(failures.min(16));
-                failures += 1;
-                pause.min(AGAIN_MAX)
-            }
-        };
-        tokio::select! {
-            () = watching.told.closed() => return,
-            () = sleep(pause) => {}
-        }
-    }
-}
-
-struct Watching {
-    of: Cluster,
-    cluster: usize,
-    kind: Kind,
-    told: mpsc::Sender<Told>,
+/// One resource of one cluster that is watched.
+pub(crate) struct Watching {
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) cluster: usize,
+    pub(crate) watched: Watched,
+    pub(crate) told: mpsc::Sender<Told>,
+    pub(crate) entities: Entities,
     /// From where on it is watched; absent where it has to be listed first.
     version: Option<String>,
     works: bool,
 }
 
 impl Watching {
-    /// Lists, if need be, and watches until that ends. Credentials are read anew each time: they
-    /// may have been renewed.
+    pub(crate) const fn new(
+        clients: Arc<Clients>,
+        cluster: usize,
+        watched: Watched,
+        told: mpsc::Sender<Told>,
+        entities: Entities,
+    ) -> Self {
+        Self { clients, cluster, watched, told, entities, version: None, works: false }
+    }
+
+    /// Watches until nobody listens.
+    pub(crate) async fn run(mut self) {
+        let mut failures = 0_u32;
+        loop {
+            let once = self.once().await;
+            // A list that was broken off must not keep the catalog waiting for its end.
+            self.entities.break_off();
+            let pause = match once {
+                Err(Fault::Gone) => return,
+                Ok(()) => AGAIN_MIN,
+                Err(Fault::Expired) => {
+                    self.version = None;
+                    AGAIN_MIN
+                }
+                Err(fault @ (Fault::Why(_) | Fault::Refused(_))) => {
+                    if std::mem::take(&mut self.works) {
+                        failures = 0;
+                    }
+                    let what = match fault {
+                        Fault::Refused(message) => What::Refuses(message),
+                        Fault::Why(why) => What::Fails(why),
+                        Fault::Gone | Fault::Expired => continue,
+                    };
+                    if self.tell(what).await.is_err() {
+                        return;
+                    }
+                    let pause = AGAIN_MIN * 2_u32.saturating_pow(failures.min(16));
+                    failures += 1;
+                    pause.min(AGAIN_MAX)
+                }
+            };
+            tokio::select! {
+                () = self.told.closed() => return,
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Lists, if need be, and watches until that ends.
     async fn once(&mut self) -> Result<(), Fault> {
-        let client = connect(&self.of).await.map_err(Fault::Why)?;
         if self.version.is_none() {
-            self.list(&client).await?;
+            self.list().await?;
         }
         let from = self.version.clone().unwrap_or_default();
-        let params = WatchParams::default().timeout(WATCH_SECONDS);
-        let request = Request::new(self.kind.path()).watch(&params, &from);
-        let request = request.map_err(|error| Fault::Why(error.to_string()))?;
-        let begun = timeout(ANSWER_MAX, client.request_events::<Object>(request)).await;
-        let begun = begun.map_err(|_| self.slow("watched"))?;
-        let mut events = pin!(begun.map_err(|error| self.fault(&error))?);
+        let params = WatchParams { label_selector: self.selector(), ..WatchParams::default() };
+        let request = kube::core::Request::new(&*self.watched.path);
+        let request = request.watch(&params.timeout(WATCH_SECONDS), &from);
+        let request = self.request(request)?;
+        let begun = self.clients.lines(request).await;
+        let mut lines = begun.map_err(|refusal| self.fault(refusal))?;
         self.works = true;
         self.tell(What::Works).await?;
+        let ends = Instant::now() + if self.entities.is_held() { HELD_WAITS } else { WATCH_MAX };
         loop {
-            let next = timeout(WATCH_MAX, events.try_next()).await;
-            let next = next.map_err(|_| self.slow("watched"))?;
-            match next.map_err(|error| self.fault(&error))? {
-                Some(event) => self.event(event).await?,
-                None => return Ok(()),
+            let waits = ends.duration_since(Instant::now());
+            let Ok(line) = timeout(waits, lines.next()).await else {
+                return if self.entities.is_held() { Err(Fault::Expired) } else { Ok(()) };
+            };
+            let Some(line) = line.map_err(|refusal| self.fault(refusal))? else { return Ok(()) };
+            if line.trim_ascii().is_empty() {
+                continue;
             }
+            let event = serde_json::from_slice(&line);
+            let event = event.map_err(|error| self.fault(form(&error)))?;
+            self.event(event).await?;
         }
     }
 
@@ -149,98 +184,114 @@ impl Watching {
             WatchEvent::Error(status) if status.code == 410 => return Err(Fault::Expired),
             WatchEvent::Error(status) => return Err(Fault::Why(shown(&status.message))),
         };
-        let found = is.then(|| map::workload(self.kind, &object)).flatten();
-        let what = found.map_or_else(|| What::IsNot(map::place(self.kind, &object)), What::Is);
-        self.tell(what).await?;
+        if let Err(fault) = self.entities.changed(&self.watched, &object, is).await {
+            // What the catalog did not take is found again in a list.
+            self.version = None;
+            return Err(fault);
+        }
+        if self.shows() {
+            let found = is.then(|| map::seen(&self.watched, &object)).flatten();
+            let gone = || What::IsNot(map::place(self.watched.kind, &object));
+            let what = found.map_or_else(gone, |seen| What::Is(Box::new(seen)));
+            self.tell(what).await?;
+        }
         self.version = Some(object.metadata.resource_version);
         Ok(())
     }
 
-    /// Lists page by page; of a page only what is somebody's is kept.
-    async fn list(&mut self, client: &kube::Client) -> Result<(), Fault> {
-        let mut workloads = Vec::new();
-        let mut params = ListParams::default().limit(PAGE);
+    /// Whether its objects stand in aspects, or tell of what happened.
+    const fn shows(&self) -> bool {
+        !matches!(self.watched.kind, Kind::Catalog | Kind::Other)
+    }
+
+    /// Lists page by page; of a page only what counts is kept.
+    async fn list(&mut self) -> Result<(), Fault> {
+        let mut all = Vec::new();
+        let mut params =
+            ListParams { label_selector: self.selector(), ..ListParams::default() }.limit(PAGE);
+        self.entities.begin();
         loop {
-            let request = Request::new(self.kind.path()).list(&params);
-            let request = request.map_err(|error| Fault::Why(error.to_string()))?;
-            let page = timeout(ANSWER_MAX, client.request::<ObjectList<Object>>(request)).await;
-            let page = page.map_err(|_| self.slow("listed"))?;
-            let page = page.map_err(|error| self.fault(&error))?;
-            workloads.extend(page.items.iter().filter_map(|of| map::workload(self.kind, of)));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            let page = self.page(&mut params).await?;
+            self.entities.page(&self.watched, &page.items).await?;
+            if self.shows() {
+                all.extend(page.items.iter().filter_map(|of| map::seen(&self.watched, of)));
+            }
+            if all.len() > OBJECTS_MAX {
+                let resource = &self.watched.resource;
+                let why = format!("there are more than {OBJECTS_MAX} {resource}");
+                return Err(Fault::Why(why));
+            }
+            match page.metadata.more.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => {
+                    self.entities.end().await?;
+                    self.tell(What::Listed(all)).await?;
                     self.version = page.metadata.resource_version;
-                    return Ok(self.tell(What::Listed(workloads)).await?);
+                    return Ok(());
                 }
             }
         }
     }
 
+    /// Reads a page; of one that is too large, fewer objects.
+    async fn page(&self, params: &mut ListParams) -> Result<Page, Fault> {
+        loop {
+            let request = kube::core::Request::new(&*self.watched.path).list(params);
+            let request = self.request(request)?;
+            let limit = params.limit.unwrap_or(PAGE);
+            match self.clients.get::<Page>(request).await {
+                Err(Refusal::TooLarge) if limit > 1 => params.limit = Some(limit / 2),
+                page => return page.map_err(|refusal| self.fault(refusal)),
+            }
+        }
+    }
+
+    /// Only the labels and the metadata of Helm's secrets are asked for, never what is in them.
+    fn request(
+        &self,
+        request: Result<Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Request<Vec<u8>>, Fault> {
+        const LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+        const ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        let mut request = request.map_err(|error| Fault::Why(error.to_string()))?;
+        if self.watched.kind == Kind::Release {
+            let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            let accept = HeaderValue::from_static(if is_watch { ONE } else { LIST });
+            request.headers_mut().insert(header::ACCEPT, accept);
+        }
+        Ok(request)
+    }
+
+    fn selector(&self) -> Option<String> {
+        (self.watched.kind == Kind::Release).then(|| "owner=helm".to_owned())
+    }
+
     async fn tell(&self, what: What) -> Result<(), Gone> {
-        let told = Told { cluster: self.cluster, kind: self.kind, what };
+        let (of, kind) = (self.watched.resource.clone(), self.watched.kind);
+        let told = Told { cluster: self.cluster, of, kind, what };
         self.told.send(told).await.map_err(|_| Gone)
     }
 
-    fn slow(&self, how: &str) -> Fault {
-        let resource = self.kind.resource();
-        Fault::Why(format!("{resource} could not be {how}: the cluster does not answer"))
-    }
-
-    fn fault(&self, error: &kube::Error) -> Fault {
-        let resource = self.kind.resource();
-        match error {
-            kube::Error::Api(status) => match status.code {
-                410 => Fault::Expired,
-                401 => Fault::Why("the cluster does not accept the credentials (401)".into()),
-                403 => Fault::Why(format!(
-                    "{resource} may not be listed and watched in all namespaces: {}",
-                    shown(&status.message)
-                )),
-                code => Fault::Why(format!("{resource}: {} ({code})", shown(&status.message))),
-            },
-            other => Fault::Why(format!("the cluster is not reached: {}", chain(other))),
+    fn fault(&self, refusal: Refusal) -> Fault {
+        let resource = &self.watched.resource;
+        match refusal {
+            Refusal::Status { code: 410, .. } => Fault::Expired,
+            Refusal::Status { code: 403, message } => Fault::Refused(message),
+            other => Fault::Why(why(resource, other)),
         }
     }
 }
 
-/// An error and what it comes from, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
+/// Why a cluster gave no answer to something, in words.
+pub(crate) fn why(what: &str, refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Status { code: 401, .. } => {
+            "the cluster does not accept the credentials (401)".into()
         }
-        next = source.source();
+        Refusal::Status { code, message } => format!("{what}: {message} ({code})"),
+        Refusal::Slow => format!("{what} could not be read: the cluster does not answer"),
+        Refusal::TooLarge => format!("{what} could not be read: an object is too large"),
+        Refusal::Form(why) => format!("{what} could not be read: {why}"),
+        Refusal::Away(why) => format!("the cluster is not reached: {why}"),
     }
-    shown(&text)
-}
-
-async fn connect(cluster: &Cluster) -> Result<kube::Client, String> {
-    let config = match &cluster.kubeconfig {
-        Some(path) => {
-            let from = path.clone();
-            let read = tokio::task::spawn_blocking(move || Kubeconfig::read_from(from)).await;
-            let read = read.map_err(|_| "the kubeconfig could not be read".to_owned())?;
-            let options =
-                KubeConfigOptions { context: cluster.context.clone(), ..Default::default() };
-            let config = match read {
-                Ok(kubeconfig) => kube::Config::from_custom_kubeconfig(kubeconfig, &options).await,
-                Err(error) => Err(error),
-            };
-            config.map_err(|error| match error {
-                // The parser shows the lines that it does not understand: they may be secrets.
-                KubeconfigError::Parse(_) => {
-                    format!("the kubeconfig {} is not of its form", path.display())
-                }
-                other => format!("the kubeconfig {}: {}", path.display(), chain(&other)),
-            })?
-        }
-        None => kube::Config::incluster().map_err(|error| {
-            format!("there is no cluster around this program: {}", chain(&error))
-        })?,
-    };
-    kube::Client::try_from(config).map_err(|error| chain(&error))
 }

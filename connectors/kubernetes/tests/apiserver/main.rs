@@ -3,16 +3,20 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 mod catalog;
+mod entities;
+mod faults;
+mod figures;
+mod manifests;
+mod objects;
+mod runs;
 mod scripted;
 mod server;
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use catalog::{Known, Running};
 use event::vocabulary::ConnectorState;
-use scripted::Scripted;
-use serde_json::{Value, json};
+use serde_json::json;
 use server::Server;
 
 const SHOP: &str = "component:default/shop";
@@ -24,7 +28,7 @@ fn is(known: &Known, state: ConnectorState) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_lives_and_dies() {
     let Some(mut server) = Server::start("a deployment's life", "") else { return };
-    let mut running = Running::start(server.kubeconfig(), "real", Known::default());
+    let mut running = Running::start(&server.kubeconfig(), "real", Known::default());
     running.carry(&[(SHOP, "shop"), ("component:default/other", "other")]);
     running.until("that it works", |known| is(known, ConnectorState::Working)).await;
 
@@ -65,7 +69,7 @@ async fn a_deployment_lives_and_dies() {
     let known = running.stop().await;
     let (changes, told) = (known.changes, known.activities.len());
     let looked = known.looked;
-    let mut running = Running::start(server.kubeconfig(), "real", known);
+    let mut running = Running::start(&server.kubeconfig(), "real", known);
     running.carry(&[(SHOP, "shop"), ("component:default/other", "other")]);
     let known = running.until("another life", |known| known.looked > looked).await;
     assert_eq!((known.changes, known.activities.len()), (changes, told));
@@ -80,7 +84,7 @@ async fn a_deployment_lives_and_dies() {
 async fn entities_come_and_go() {
     let Some(server) = Server::start("entities that come and go", "") else { return };
     server.deploy("shop", "shop", "shop:1").await;
-    let mut running = Running::start(server.kubeconfig(), "real", Known::default());
+    let mut running = Running::start(&server.kubeconfig(), "real", Known::default());
     running.until("that it works", |known| known.looked > 0).await;
     running.carry(&[(SHOP, "shop")]);
     running.until("an entity that came", |known| known.workload(SHOP).is_some()).await;
@@ -94,7 +98,7 @@ async fn entities_come_and_go() {
     // What an earlier life said of an entity that has nothing here any more ends.
     let known = running.stop().await;
     server.delete("shop").await;
-    let mut running = Running::start(server.kubeconfig(), "real", known);
+    let mut running = Running::start(&server.kubeconfig(), "real", known);
     running.carry(&[(till, "shop")]);
     running.until("the end of it", |known| known.workload(till).is_none()).await;
     running.stop().await;
@@ -104,55 +108,26 @@ async fn entities_come_and_go() {
 async fn who_may_not_look_says_so_and_ends_nothing() {
     let Some(server) = Server::start("missing rights", "") else { return };
     server.deploy("shop", "shop", "shop:1").await;
-    let mut running = Running::start(server.kubeconfig(), "real", Known::default());
+    let mut running = Running::start(&server.kubeconfig(), "real", Known::default());
     running.carry(&[(SHOP, "shop")]);
     running.until("a deployment", |known| known.workload(SHOP).is_some()).await;
     let mut known = running.stop().await;
     known.status = None;
 
-    let mut running = Running::start(server.kubeconfig(), "reader", known);
+    let mut running = Running::start(&server.kubeconfig(), "reader", known);
     running.carry(&[(SHOP, "shop")]);
     let known = running.until("a refusal", |known| is(known, ConnectorState::Failing)).await;
     let why = known.status.as_ref().unwrap().why.clone().unwrap();
-    assert!(why.contains("cronjobs.batch may not be listed and watched"), "{why}");
+    assert!(
+        why.contains(
+            "services, statefulsets.apps may not be listed and watched in all namespaces: "
+        ),
+        "{why}"
+    );
     assert!(known.workload(SHOP).is_some());
 
     // With the rights of the manifest it works.
-    let manifests = include_str!("../../../../deploy/kubernetes-rbac.yaml");
-    let manifests = model::yaml::read(manifests.as_bytes(), &model::yaml::Limits::default());
-    let role = manifests.into_iter().filter_map(Result::ok).map(|document| document.value);
-    let role = role.into_iter().find(|value| value["kind"] == "ClusterRole").unwrap();
-    let rbac = "/apis/rbac.authorization.k8s.io/v1";
-    server.create(&format!("{rbac}/clusterroles"), &role).await;
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-        "metadata": {"name": "readers"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
-            "name": role["metadata"]["name"]},
-        "subjects": [{"kind": "Group", "name": "readers",
-            "apiGroup": "rbac.authorization.k8s.io"}],
-    });
-    server.create(&format!("{rbac}/clusterrolebindings"), &binding).await;
+    manifests::bind(&server).await;
     running.until("that it works", |known| is(known, ConnectorState::Working)).await;
-    running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_forgot_is_listed_anew_in_pages() {
-    let server = Scripted::start().await;
-    let mut running = Running::start(server.kubeconfig(), "real", Known::default());
-    running.carry(&[(SHOP, "shop")]);
-    let names = |known: &Known| {
-        let key = (SHOP.to_owned(), "kubernetes/real".to_owned());
-        let workloads = known.aspects.get(&key).map(|value| value["workloads"].clone());
-        let workloads = workloads.unwrap_or_default();
-        let names = workloads.as_array().into_iter().flatten().map(|of| of["name"].clone());
-        names.collect::<Vec<Value>>()
-    };
-    running.until("both pages", |known| names(known) == ["a", "b"]).await;
-    let known = running.until("the list anew", |known| names(known) == ["c"]).await;
-    assert_eq!(server.lists.load(Ordering::SeqCst), 2);
-    assert_eq!(known.activities.len(), 3);
-    assert!(is(&known, ConnectorState::Working), "that is no fault: {:?}", known.status);
     running.stop().await;
 }

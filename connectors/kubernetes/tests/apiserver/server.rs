@@ -69,7 +69,7 @@ impl Server {
         self.folder.path().join("kubeconfig")
     }
 
-    async fn client(&self) -> kube::Client {
+    pub(crate) async fn client(&self) -> kube::Client {
         let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).unwrap();
         let options = KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
@@ -80,6 +80,81 @@ impl Server {
         let body = object.to_string().into_bytes();
         let request = Request::new(path).create(&PostParams::default(), body).unwrap();
         self.client().await.request::<Value>(request).await.unwrap();
+    }
+
+    /// Makes an object, and says whether it was taken.
+    pub(crate) async fn try_create(&self, path: &str, object: &Value) -> bool {
+        let body = object.to_string().into_bytes();
+        let request = Request::new(path).create(&PostParams::default(), body).unwrap();
+        self.client().await.request::<Value>(request).await.is_ok()
+    }
+
+    /// Sends a merge patch to an object, or a part of it: `…/deployments`, `shop/status`.
+    pub(crate) async fn merge(&self, path: &str, name: &str, patch: &Value) {
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let request = Request::new(path).patch(name, &params, &patch).unwrap();
+        self.client().await.request::<Value>(request).await.unwrap();
+    }
+
+    pub(crate) async fn remove(&self, path: &str, name: &str) {
+        let request = Request::new(path).delete(name, &DeleteParams::default()).unwrap();
+        self.client().await.request::<Value>(request).await.unwrap();
+    }
+
+    /// Asks for something; the status code where it is refused.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, u16> {
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        match self.client().await.request::<Value>(request).await {
+            Ok(value) => Ok(value),
+            Err(kube::Error::Api(status)) => Err(status.code),
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+
+    /// Waits until what is asked for is so.
+    pub(crate) async fn until(&self, path: &str, is: impl Fn(Result<Value, u16>) -> bool) {
+        let begun = std::time::Instant::now();
+        while !is(self.get(path).await) {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{path}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until what is watched for a moment is so.
+    pub(crate) async fn until_lines(&self, path: &str, is: impl Fn(&str) -> bool) {
+        let begun = std::time::Instant::now();
+        loop {
+            let request = http::Request::get(path).body(Vec::new()).unwrap();
+            let text = self.client().await.request_text(request).await;
+            let text = match text {
+                Ok(text) => text,
+                Err(kube::Error::Api(status)) => format!("\"code\":{}", status.code),
+                Err(error) => panic!("{path}: {error}"),
+            };
+            if is(&text) {
+                return;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{path}: {text}");
+        }
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Makes definitions of kinds, and waits until they are served.
+    pub(crate) async fn define(&self, definitions: &[Value]) {
+        for definition in definitions {
+            self.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+                .await;
+        }
+        for definition in definitions {
+            let (group, versions) = (&definition["spec"]["group"], &definition["spec"]["versions"]);
+            let version = versions.as_array().unwrap().last().unwrap()["name"].as_str().unwrap();
+            let plural = definition["spec"]["names"]["plural"].as_str().unwrap();
+            let path = format!("/apis/{}/{version}/{plural}", group.as_str().unwrap());
+            self.until(&path, |answer| answer.is_ok()).await;
+        }
     }
 
     /// Makes a deployment with an id and an image.
@@ -137,7 +212,7 @@ impl Drop for Server {
 }
 
 /// Says that a test could not be run here, where the runner counts it.
-fn skip(what: &str, why: &str) {
+pub(crate) fn skip(what: &str, why: &str) {
     let line = format!("{what}: {why}");
     let _ = writeln!(std::io::stdout(), "SKIPPED {line}");
     if let Some(path) = std::env::var_os("ANNALS_SKIPPED") {

@@ -82,7 +82,7 @@ async fn read(connector: Connector, kinds: &Kinds) -> Result<Tried> {
             Connector::Kubernetes(config) => {
                 // Which entities there are is not known here; activities are found without.
                 let (_carriers, nobody) = watch::channel(Arc::default());
-                kubernetes::run(config, nobody, emitter, stopping).await;
+                kubernetes::run(config, nobody, start, emitter, stopping).await;
                 Ok(())
             }
             Connector::Ci(_) => Ok(()),

@@ -1,10 +1,10 @@
-//! Which entities carry the annotation by which workloads are matched to them, as that changes.
+//! What entities say of their objects in clusters, in annotations, as that changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubernetes::{ANNOTATION, Carriers};
+use kubernetes::{ANNOTATION, Carriers, SELECTOR_ANNOTATION, Selection};
 use model::document::Document;
 use model::reference::EntityRef;
 use serde_json::Value;
@@ -14,16 +14,16 @@ use views::{Condition, Error, Filter, Query, Start, Views};
 
 use crate::node::Node;
 
-/// How often it is looked who carries it now.
+/// How often it is looked what they say now.
 const CARRIERS_EVERY: Duration = Duration::from_millis(500);
 
 /// So many entities are matched at the most.
 const CARRIERS_MAX: usize = 1_000_000;
 
-/// Who carries it, with its value.
-type Carried = BTreeMap<EntityRef, String>;
+/// What entities say.
+type Carried = BTreeMap<EntityRef, Selection>;
 
-/// Follows who carries the annotation, until it is told to stop.
+/// Follows what entities say, until it is told to stop.
 pub(super) fn watch(
     tasks: &mut JoinSet<()>,
     node: &Node,
@@ -40,6 +40,7 @@ pub(super) fn watch(
                 _ = stopping.wait_for(|stop| *stop) => return,
             }
             folded.mark_unchanged();
+            let begun = tokio::time::Instant::now();
             let now = {
                 let views = Arc::clone(&views);
                 tokio::task::spawn_blocking(move || carried(&views)).await
@@ -54,14 +55,15 @@ pub(super) fn watch(
                         changes
                     });
                 }
-                // Who carried it does so still: of whom nothing is known nothing must end.
+                // What was said holds still: of whom nothing is known nothing must end.
                 Ok(Err(error)) => {
-                    tracing::error!(%error, "who carries an annotation could not be read");
+                    tracing::error!(%error, "what entities say of their objects could not be read");
                 }
                 Err(_) => return,
             }
-            // What comes meanwhile is looked at together.
-            tokio::time::sleep(CARRIERS_EVERY).await;
+            // What comes meanwhile is looked at together; where very many say something, looking
+            // takes a twentieth of the time at the most.
+            tokio::time::sleep(CARRIERS_EVERY.max(begun.elapsed() * 20)).await;
         }
     });
     Ok(carriers)
@@ -69,12 +71,12 @@ pub(super) fn watch(
 
 fn carried(views: &Views) -> Result<Carried, Error> {
     let Some(reader) = views.reader() else { return Ok(Carried::new()) };
-    let filter = Filter::Field {
-        path: format!("metadata.annotations.{ANNOTATION}"),
+    let carry = |annotation: &str| Filter::Field {
+        path: format!("metadata.annotations.{annotation}"),
         condition: Condition::Exists,
     };
     let query = Query {
-        filter: Some(filter),
+        filter: Some(Filter::Any([ANNOTATION, SELECTOR_ANNOTATION].map(carry).into())),
         sort: None,
         start: Start::Offset(0),
         limit: CARRIERS_MAX,
@@ -89,8 +91,8 @@ fn carried(views: &Views) -> Result<Carried, Error> {
         let document: Value = serde_json::from_slice(&version.document).unwrap_or_default();
         let document = Document::new(&document);
         let annotations = document.metadata().and_then(|of| of.get("annotations"));
-        if let Some(value) = annotations.and_then(|of| of.get(ANNOTATION)).and_then(Value::as_str) {
-            carried.insert(reference, value.to_owned());
+        if let Some(said) = annotations.and_then(Value::as_object).and_then(Selection::of) {
+            carried.insert(reference, said);
         }
     }
     Ok(carried)

@@ -37,7 +37,10 @@ impl Configured {
     pub(crate) fn github(&self) -> Vec<github::Config> {
         let all = self.connectors.iter().filter_map(|connector| match connector {
             Connector::GitHub(config) => Some((**config).clone()),
-            Connector::Ci(_) | Connector::Files(_) | Connector::Process(_) => None,
+            Connector::Ci(_)
+            | Connector::Files(_)
+            | Connector::Kubernetes(_)
+            | Connector::Process(_) => None,
         });
         all.collect()
     }
@@ -79,7 +82,10 @@ impl Sources {
             let source = SourceName::new(&connector.source())?;
             let targets = match &connector {
                 Connector::GitHub(_) => targets.github.remove(source.as_str()),
-                Connector::Ci(_) | Connector::Files(_) | Connector::Process(_) => None,
+                Connector::Ci(_)
+                | Connector::Files(_)
+                | Connector::Kubernetes(_)
+                | Connector::Process(_) => None,
             }
             .unwrap_or_else(|| targets.files.clone());
             let (start, emitter) =
@@ -88,7 +94,10 @@ impl Sources {
             let (api_versions, inbox) = (api_versions.clone(), Arc::clone(&connectors.inbox));
             let carried = match connector {
                 Connector::Kubernetes(_) => Some(carriers::watch(&mut tasks, node, &stopping)?),
-                Connector::Files(_) | Connector::Process(_) | Connector::Ci(_) => None,
+                Connector::Ci(_)
+                | Connector::Files(_)
+                | Connector::GitHub(_)
+                | Connector::Process(_) => None,
             };
             tasks.spawn(async move {
                 let ran = match connector {
@@ -102,7 +111,7 @@ impl Sources {
                     }
                     Connector::Kubernetes(config) => {
                         if let Some(carried) = carried {
-                            kubernetes::run(config, carried, emitter, stopping).await;
+                            kubernetes::run(config, carried, start, emitter, stopping).await;
                         }
                         Ok(())
                     }
