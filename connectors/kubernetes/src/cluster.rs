@@ -140,6 +140,10 @@ impl Working {
         let Groups { groups } = clients.get(get("/apis")?).await?;
         let versions = groups.into_iter().flat_map(|group| group.versions);
         let versions: Vec<String> = versions.map(|version| version.group_version).collect();
+        // Each cluster has this; without it that is no answer from which something is missing.
+        if !versions.iter().any(|version| version == "apps/v1") {
+            return Err(Refusal::Form("it does not name the groups that each cluster has".into()));
+        }
         let (parts, named) = (&self.of.read, &self.of.named);
         let mut served = Served::default();
         for version in to_look_at(parts, named, &versions) {

@@ -53,19 +53,18 @@ pub(crate) struct Owner {
     pub(crate) controller: bool,
 }
 
-/// A page of a list.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// A page of a list. One that lacks what each has is no list: nothing is gone for its sake.
+#[derive(Debug, Deserialize)]
 pub(crate) struct Page {
     pub(crate) metadata: PageMetadata,
     #[serde(deserialize_with = "nullable")]
     pub(crate) items: Vec<Object>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct PageMetadata {
-    pub(crate) resource_version: Option<String>,
+    pub(crate) resource_version: String,
     #[serde(rename = "continue")]
     pub(crate) more: Option<String>,
 }

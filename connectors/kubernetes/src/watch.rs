@@ -182,7 +182,10 @@ impl Watching {
                 return Ok(());
             }
             WatchEvent::Error(status) if status.code == 410 => return Err(Fault::Expired),
-            WatchEvent::Error(status) => return Err(Fault::Why(shown(&status.message))),
+            WatchEvent::Error(status) => {
+                self.version = None;
+                return Err(Fault::Why(shown(&status.message)));
+            }
         };
         if let Err(fault) = self.entities.changed(&self.watched, &object, is).await {
             // What the catalog did not take is found again in a list.
@@ -226,7 +229,7 @@ impl Watching {
                 None => {
                     self.entities.end().await?;
                     self.tell(What::Listed(all)).await?;
-                    self.version = page.metadata.resource_version;
+                    self.version = Some(page.metadata.resource_version);
                     return Ok(());
                 }
             }

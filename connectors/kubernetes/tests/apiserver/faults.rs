@@ -113,7 +113,10 @@ async fn what_a_server_forgot_is_listed_anew_in_pages() {
 async fn answers_are_taken_up_to_a_limit() {
     for (how, expected) in [
         (How::Endless, "could not be read: an object is too large"),
-        (How::Garbage, "it answers in another form than expected (at 1:"),
+        (How::Garbage("[1]"), "it answers in another form than expected (at 1:"),
+        (How::Garbage("{}"), "it answers in another form than expected (at 1:"),
+        (How::Garbage(r#"{"metadata": {}, "items": []}"#), "it answers in another form"),
+        (How::Forgetful, "does not name the groups that each cluster has"),
         (How::Refuses, "deployments.apps: secret things (500)"),
     ] {
         let server = Scripted::start(how).await;
@@ -131,6 +134,33 @@ async fn answers_are_taken_up_to_a_limit() {
     running.until("smaller pages", |known| is(known, ConnectorState::Working)).await;
     assert_eq!(*server.limits.lock().unwrap(), [500, 250, 125]);
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_breaks_off_withdraws_nothing() {
+    for (how, expected) in [
+        (How::BreaksOff, "components.annals.dev could not be read"),
+        (How::Forgetful, "the API could not be read"),
+    ] {
+        let server = Scripted::start(how).await;
+        let mut cluster = server.cluster();
+        cluster["read"] = json!(["workloads", "catalog"]);
+        let mut known = Known::default();
+        for (scope, name) in [("components.annals.dev", "b"), ("gone.annals.dev", "c")] {
+            let scope = format!("kubernetes/test/real/{scope}");
+            known.entities.insert((scope, format!("component:default/{name}")), Value::Null);
+        }
+        let mut running = Running::with(&[cluster], known);
+        let known = running.until("a fault", |known| is(known, ConnectorState::Failing)).await;
+        let why = known.status.as_ref().unwrap().why.clone().unwrap();
+        assert!(why.contains(expected), "{why}");
+        // A kind that a whole answer does not name is gone; of the other one nothing is known.
+        let left = if how == How::BreaksOff { 1 } else { 2 };
+        running.until("what is left", |known| known.entities.len() == left).await;
+        let known = running.stop().await;
+        assert!(known.entity("component:default/b").is_some());
+        assert_eq!(known.entities.len(), left);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

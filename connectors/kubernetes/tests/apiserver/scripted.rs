@@ -15,8 +15,12 @@ pub(crate) enum How {
     Forgets,
     /// Without end.
     Endless,
-    /// With something else.
-    Garbage,
+    /// With this, which is no list.
+    Garbage(&'static str),
+    /// With a list, but its own kinds with one that breaks off after a page.
+    BreaksOff,
+    /// As if it had no groups.
+    Forgetful,
     /// With an error.
     Refuses,
     /// With pages that are too large, but for small ones.
@@ -88,8 +92,11 @@ async fn answer(
     let body = match how {
         How::Hangs => Value::Null,
         How::Forgets => forgets(&first, lists),
+        How::BreaksOff => breaks_off(&first),
+        How::Forgetful if first.starts_with("GET /apis ") => json!({"groups": []}),
+        How::Forgetful => quiet(&first),
         _ if !is_list => quiet(&first),
-        How::Garbage => json!([1]),
+        How::Garbage(text) => serde_json::from_str(text).unwrap(),
         How::Refuses => json!({"message": "secret things", "code": 500}),
         How::LargePages => {
             let limit = first.split(['&', '?', ' ']).find_map(|of| of.strip_prefix("limit="));
@@ -117,10 +124,28 @@ async fn answer(
     stream.shutdown().await
 }
 
+/// The API's groups: one that each cluster has, and another.
+fn groups(other: &str) -> Value {
+    let group = |version: &str| json!({"versions": [{"groupVersion": version}]});
+    json!({"groups": [group("apps/v1"), group(other)]})
+}
+
+fn breaks_off(first: &str) -> Value {
+    let is = |beginning: &str| first.starts_with(&format!("GET {beginning}"));
+    match first {
+        _ if is("/apis ") => groups("annals.dev/v1alpha1"),
+        _ if is("/apis/annals.dev/v1alpha1 ") => json!({"resources": [
+            {"name": "components", "kind": "Component", "verbs": ["list", "watch"]}]}),
+        _ if first.contains("continue=more") => json!({"kind": "Status", "code": 500}),
+        _ if is("/apis/annals.dev/v1alpha1/components") => page(&["a"], Some("more")),
+        _ => quiet(first),
+    }
+}
+
 /// Nothing is there, and nothing happens.
 fn quiet(first: &str) -> Value {
     match first {
-        _ if first.starts_with("GET /apis ") => json!({"groups": []}),
+        _ if first.starts_with("GET /apis ") => groups("x/v1"),
         _ if first.contains("watch=true") => Value::Null,
         _ => page(&[], None),
     }
