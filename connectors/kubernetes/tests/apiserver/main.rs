@@ -28,7 +28,8 @@ fn is(known: &Known, state: ConnectorState) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_lives_and_dies() {
     let Some(mut server) = Server::start("a deployment's life", "") else { return };
-    let mut running = Running::start(&server.kubeconfig(), "real", Known::default());
+    manifests::bind(&server).await;
+    let mut running = Running::start(&server.kubeconfig(), "reader", Known::default());
     running.carry(&[(SHOP, "shop"), ("component:default/other", "other")]);
     running.until("that it works", |known| is(known, ConnectorState::Working)).await;
 
@@ -69,7 +70,7 @@ async fn a_deployment_lives_and_dies() {
     let known = running.stop().await;
     let (changes, told) = (known.changes, known.activities.len());
     let looked = known.looked;
-    let mut running = Running::start(&server.kubeconfig(), "real", known);
+    let mut running = Running::start(&server.kubeconfig(), "reader", known);
     running.carry(&[(SHOP, "shop"), ("component:default/other", "other")]);
     let known = running.until("another life", |known| known.looked > looked).await;
     assert_eq!((known.changes, known.activities.len()), (changes, told));
@@ -83,8 +84,9 @@ async fn a_deployment_lives_and_dies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn entities_come_and_go() {
     let Some(server) = Server::start("entities that come and go", "") else { return };
+    manifests::bind(&server).await;
     server.deploy("shop", "shop", "shop:1").await;
-    let mut running = Running::start(&server.kubeconfig(), "real", Known::default());
+    let mut running = Running::start(&server.kubeconfig(), "reader", Known::default());
     running.until("that it works", |known| known.looked > 0).await;
     running.carry(&[(SHOP, "shop")]);
     running.until("an entity that came", |known| known.workload(SHOP).is_some()).await;
@@ -98,7 +100,7 @@ async fn entities_come_and_go() {
     // What an earlier life said of an entity that has nothing here any more ends.
     let known = running.stop().await;
     server.delete("shop").await;
-    let mut running = Running::start(&server.kubeconfig(), "real", known);
+    let mut running = Running::start(&server.kubeconfig(), "reader", known);
     running.carry(&[(till, "shop")]);
     running.until("the end of it", |known| known.workload(till).is_none()).await;
     running.stop().await;

@@ -92,13 +92,7 @@ impl Sources {
                 begin(ingest, &source, &threads, |known| Start { targets, ..known })?;
             let (mut stopping, failed) = (stopping.clone(), failed.clone());
             let (api_versions, inbox) = (api_versions.clone(), Arc::clone(&connectors.inbox));
-            let carried = match connector {
-                Connector::Kubernetes(_) => Some(carriers::watch(&mut tasks, node, &stopping)?),
-                Connector::Ci(_)
-                | Connector::Files(_)
-                | Connector::GitHub(_)
-                | Connector::Process(_) => None,
-            };
+            let carried = carried(&connector, &mut tasks, node, &stopping)?;
             tasks.spawn(async move {
                 let ran = match connector {
                     Connector::Files(config) => {
@@ -168,6 +162,21 @@ impl Sources {
         });
         if !joined.await.unwrap_or(false) {
             tracing::error!("a thread that takes emissions broke off");
+        }
+    }
+}
+
+/// What entities say of their objects, for a connector that asks.
+fn carried(
+    connector: &Connector,
+    tasks: &mut JoinSet<()>,
+    node: &Node,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Option<kubernetes::Carriers>> {
+    match connector {
+        Connector::Kubernetes(_) => Ok(Some(carriers::watch(tasks, node, stopping)?)),
+        Connector::Ci(_) | Connector::Files(_) | Connector::GitHub(_) | Connector::Process(_) => {
+            Ok(None)
         }
     }
 }
