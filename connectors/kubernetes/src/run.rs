@@ -42,11 +42,17 @@ pub async fn run(
     mut stopping: watch::Receiver<bool>,
 ) {
     let (sender, mut told) = mpsc::channel(TOLD_WAITING);
-    let _working = work(&config, start, &emitter, &sender);
+    let beginning = format!("{}/", config.source());
+    let (told_apart, scopes) = start.scopes.into_iter().partition(|scope| {
+        let name = scope.as_str().strip_prefix(&beginning);
+        name.is_some_and(|name| !name.contains('/'))
+    });
+    let _working = work(&config, scopes, &told_apart, &emitter, &sender);
     drop(sender);
     let clusters = config.clusters.iter().map(|cluster| State::new(cluster.name.clone()));
     let mut runner = Runner {
         source: config.source(),
+        told_apart,
         clusters: clusters.map(Known::new).collect(),
         carriers,
         matching: Matching::default(),
@@ -94,11 +100,11 @@ pub async fn run(
 /// Starts a task for each cluster, which end with what is returned.
 fn work(
     config: &Config,
-    start: Start,
+    mut scopes: BTreeSet<ScopeName>,
+    told_apart: &BTreeSet<ScopeName>,
     emitter: &Emitter,
     told: &mpsc::Sender<Told>,
 ) -> JoinSet<()> {
-    let mut scopes: BTreeSet<ScopeName> = start.scopes.into_iter().collect();
     let mut tasks = JoinSet::new();
     for (at, of) in config.clusters.iter().cloned().enumerate() {
         let source = config.source();
@@ -107,10 +113,21 @@ fn work(
         let (emitter, told) = (emitter.clone(), told.clone());
         tasks.spawn(Working { of, at, source, scopes: own, emitter, told }.run());
     }
-    // What is left is of clusters that are not read any more.
+    // What is left is of clusters that are not read any more, which can't be failing.
+    let is_read = |scope: &ScopeName| {
+        let name = scope.as_str().rsplit('/').next();
+        config.clusters.iter().any(|cluster| Some(cluster.name.as_str()) == name)
+    };
+    let left: Vec<ScopeName> = told_apart.iter().filter(|scope| !is_read(scope)).cloned().collect();
     let emitter = emitter.clone();
     tasks.spawn(async move {
         let why = "its cluster is not read any more";
+        for scope in left {
+            let (state, why) = (ConnectorState::Working, Some(why.to_owned()));
+            if emitter.status(Status { state, scope: Some(scope), why }).await.is_err() {
+                return;
+            }
+        }
         while retire(&emitter, &mut scopes, why).await.is_ok() && !scopes.is_empty() {
             tokio::time::sleep(RETIRE_AGAIN).await;
         }
@@ -146,6 +163,8 @@ struct Stopped;
 
 struct Runner {
     source: String,
+    /// The clusters of which the catalog was told by themselves, as scopes.
+    told_apart: BTreeSet<ScopeName>,
     clusters: Vec<Known>,
     carriers: Carriers,
     matching: Matching,
@@ -342,11 +361,14 @@ impl Runner {
         Ok(())
     }
 
-    /// Says how a cluster is, where there are several: of one alone the source's word is enough.
+    /// Says how a cluster is, where there are several or were: of one alone the source's word is
+    /// enough.
     async fn say_cluster(&mut self, at: usize) -> Result<(), EmitError> {
         let is_one_of_several = self.clusters.len() > 1;
         let Known { state, status, .. } = &mut self.clusters[at];
-        if !is_one_of_several || !state.is_heard() {
+        let name = format!("{}/{}", self.source, state.name());
+        let Ok(scope) = ScopeName::new(&name) else { return Ok(()) };
+        if !state.is_heard() || !(is_one_of_several || self.told_apart.contains(&scope)) {
             return Ok(());
         }
         let why = state.fault().map(|fault| connector::shown(&fault));
@@ -356,9 +378,7 @@ impl Runner {
             Some(_) => ConnectorState::Failing,
         };
         let said = Some((now, why.clone()));
-        if *status != said
-            && let Ok(scope) = ScopeName::new(&format!("{}/{}", self.source, state.name()))
-        {
+        if *status != said {
             self.emitter.status(Status { state: now, scope: Some(scope), why }).await?;
             *status = said;
         }

@@ -157,4 +157,18 @@ mod tests {
         assert_eq!(of("!a,b in (c,d),e=f").pair(), Some(("e", "f")));
         assert_eq!(of("a,b!=c").pair(), None);
     }
+
+    proptest::proptest! {
+        /// Whatever it is, it is read or refused, and then selects or does not.
+        #[test]
+        fn any_text_is_read(text in "([ab!=,() ]|in|notin|ä){0,12}") {
+            let labels = Labels::new([("a", "b")]);
+            if let Some(selector) = Selector::read(&text) {
+                let matches = selector.matches(&labels);
+                if let Some((key, value)) = selector.pair() {
+                    proptest::prop_assert!(!matches || labels.get(key) == Some(value));
+                }
+            }
+        }
+    }
 }

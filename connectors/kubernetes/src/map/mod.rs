@@ -230,6 +230,7 @@ fn image(container: Option<String>, image: &str) -> Map<String, Value> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -264,5 +265,46 @@ pub(crate) mod tests {
         owned["metadata"]["ownerReferences"] = json!([{"kind": "CronJob", "controller": true}]);
         assert_eq!(mine(Kind::Job, owned.clone()), None);
         assert_eq!(mine(Kind::Deployment, owned).as_deref(), Some("a"));
+    }
+
+    /// Texts that mean something at these places, and any others.
+    fn value() -> impl Strategy<Value = Value> {
+        let words = "Succeeded|True|x@y|a://b@c/d|ReplicaSet|a-1|[ -~]{0,6}|\\PC{0,3}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            words.prop_map(Value::from),
+        ];
+        let keys = "containers|name|image|conditions|type|status|history|id|ports|replicas|template\
+            |spec|phase|containerStatuses|restartCount|imageID|state|waiting|reason|startTime";
+        leaf.prop_recursive(5, 60, 6, move |inner| {
+            let members = prop::collection::btree_map(keys, inner.clone(), 0..6);
+            prop_oneof![
+                prop::collection::vec(inner, 0..4).prop_map(Value::from),
+                members.prop_map(|members| json!(members)),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever an object holds, it is read, and shows what is JSON.
+        #[test]
+        fn any_object_is_read(spec in value(), status in value(), version in "\\PC{0,4}") {
+            let labels = json!({"version": version, "name": version, "pod-template-hash": "1"});
+            let owner = json!([{"kind": "ReplicaSet", "name": "a-1", "controller": true}]);
+            for kind in [Kind::Deployment, Kind::CronJob, Kind::Pod, Kind::Service, Kind::Ingress,
+                Kind::HttpRoute, Kind::Autoscaler, Kind::Release, Kind::PipelineRun,
+                Kind::TaskRun, Kind::Application]
+            {
+                let object = object(json!({"spec": spec, "status": status,
+                    "metadata": {"labels": labels, "ownerReferences": owner}}));
+                let watched = Watched::known(kind).unwrap();
+                if let Some(Seen::Item(item)) = seen(&watched, &object) {
+                    for text in [&item.steady, &item.health] {
+                        prop_assert!(serde_json::from_str::<Map<String, Value>>(text).is_ok());
+                    }
+                }
+            }
+        }
     }
 }

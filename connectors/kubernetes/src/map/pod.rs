@@ -6,6 +6,9 @@ use super::{Place, Shown, image, members};
 use crate::kinds::Kind;
 use crate::object::{Object, list, number, text};
 
+/// Restarts of a container that are counted.
+const RESTARTS_MAX: i64 = 1_000_000;
+
 /// The workload that pods belong to.
 pub(crate) type Owner = Place;
 
@@ -52,7 +55,7 @@ pub(super) fn seen(object: &Object) -> Result<Pod, Box<Shown>> {
     let containers =
         || list(status, "/initContainerStatuses").chain(list(status, "/containerStatuses"));
     let restarts = containers().filter_map(|of| number(of, "/restartCount"));
-    let restarts = restarts.filter_map(|count| u64::try_from(count).ok()).sum();
+    let restarts = restarts.map(|count| count.clamp(0, RESTARTS_MAX).unsigned_abs()).sum();
     let mut waiting: Vec<Box<str>> =
         containers().filter_map(|of| text(of, "/state/waiting/reason")).map(Into::into).collect();
     waiting.sort();

@@ -7,6 +7,9 @@ use super::{Happened, Shown, members};
 use crate::kinds::Kind;
 use crate::object::{Object, cut, list, text};
 
+/// Syncs of an application that are told of when it is seen first.
+const SYNCS_MAX: usize = 50;
+
 /// A run of a pipeline, or of a task, in CDEvents' terms.
 pub(super) fn tekton(kind: Kind, object: &Object) -> Shown {
     let Object { metadata, spec, status, .. } = object;
@@ -78,7 +81,11 @@ pub(super) fn application(object: &Object) -> Shown {
             ("namespace", json!(text(spec, "/destination/namespace"))),
         ])
     };
-    let history = list(status, "/history").filter_map(|of| {
+    // The last ones stand last.
+    let history = status.get("history").and_then(Value::as_array).map(Vec::as_slice);
+    let history = history.unwrap_or_default();
+    let history = &history[history.len().saturating_sub(SYNCS_MAX)..];
+    let history = history.iter().filter_map(|of| {
         let id = of.get("id")?.as_i64()?;
         let revision = text(of, "/revision").or_else(|| text(of, "/revisions/0"));
         let (repository, path, chart) = source(of);

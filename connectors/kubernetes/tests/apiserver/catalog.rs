@@ -81,7 +81,8 @@ impl Running {
     pub(crate) fn with(clusters: &[Value], known: Known) -> Self {
         let config = json!({"id": "test", "clusters": clusters});
         let config: Config = serde_json::from_value(config).unwrap();
-        let scopes: BTreeSet<&String> = known.entities.keys().map(|(scope, _)| scope).collect();
+        let scopes = known.entities.keys().map(|(scope, _)| scope).chain(known.scopes.keys());
+        let scopes: BTreeSet<&String> = scopes.collect();
         let scopes = scopes.into_iter().map(|scope| ScopeName::new(scope).unwrap()).collect();
         let (_, targets) = watch::channel(Arc::default());
         let start = Start { cursor: None, scopes, targets };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use connector::Status;
 use event::vocabulary::ConnectorState;
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
@@ -179,6 +180,17 @@ async fn one_cluster_that_hangs_does_not_stop_another_or_the_end() {
         })
         .await;
     let begun = Instant::now();
-    running.stop().await;
+    let mut known = running.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(5));
+
+    // Of one that is read no more nothing bad is said.
+    let failing = Status { state: ConnectorState::Failing, scope: None, why: None };
+    known.scopes.insert("kubernetes/test/slow".into(), failing);
+    let looked = known.looked;
+    let mut running = Running::with(&[other.cluster()], known);
+    let known = running.until("the other one alone", |known| known.looked > looked).await;
+    let said = known.scopes.get("kubernetes/test/slow").map(|of| (of.state, of.why.clone()));
+    let why = Some("its cluster is not read any more".to_owned());
+    assert_eq!(said, Some((ConnectorState::Working, why)));
+    running.stop().await;
 }
