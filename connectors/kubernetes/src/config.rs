@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use connector::{is_id, shown};
+use connector::shown;
 use serde::Deserialize;
 
 use crate::Error;
 use crate::kinds::{Named, Part};
+
+/// The longest name, in bytes.
+const NAME_MAX: usize = 63;
 
 /// Clusters that one connector watches at the most.
 const CLUSTERS_MAX: usize = 100;
@@ -76,7 +79,7 @@ impl TryFrom<Written> for Config {
     fn try_from(written: Written) -> Result<Self, Error> {
         let Written { id, clusters } = written;
         let names = clusters.iter().map(|cluster| &cluster.name);
-        if let Some(name) = std::iter::once(&id).chain(names).find(|name| !is_id(name)) {
+        if let Some(name) = std::iter::once(&id).chain(names).find(|name| !is_name(name)) {
             return Err(Error::Name { name: shown(name) });
         }
         if clusters.is_empty() || clusters.len() > CLUSTERS_MAX {
@@ -88,6 +91,12 @@ impl TryFrom<Written> for Config {
         }
         Ok(Self { id, clusters })
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    starts_well && name.len() <= NAME_MAX && name.chars().all(is_plain)
 }
 
 impl Config {

@@ -1,7 +1,7 @@
 //! A real kube-apiserver in a folder of its own.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -23,8 +23,8 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one, with more arguments; or says that it can't be here.
     pub(crate) fn start(what: &str, args: &'static str) -> Option<Self> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-        let mut scripts = here.map(|folder| folder.join("scripts/kube-apiserver"));
+        let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap());
+        let mut scripts = here.ancestors().map(|folder| folder.join("scripts/kube-apiserver"));
         let script = scripts.find(|script| script.is_file()).unwrap();
         let output = Command::new(script).output().unwrap();
         if !output.status.success() {
