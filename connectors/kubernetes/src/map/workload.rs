@@ -52,14 +52,18 @@ pub(super) fn shown(kind: Kind, object: &Object) -> Option<Shown> {
     Some(Shown {
         steady: members([
             ("version", json!(version)),
-            ("desired", json!(desired)),
             ("suspended", json!(suspended.then_some(true))),
             ("schedule", json!(text(spec, "/schedule"))),
             ("release", json!(release.as_ref().map(|of| &*of.name))),
             ("chart", json!(label("helm.sh/chart"))),
             ("images", each.map(Value::Object).collect()),
         ]),
-        health: members([("ready", json!(ready)), ("conditions", conditions(status))]),
+        // How many are wanted an autoscaler says as well, or how many nodes there are.
+        health: members([
+            ("desired", json!(desired)),
+            ("ready", json!(ready)),
+            ("conditions", conditions(status)),
+        ]),
         happened: deployed(kind, object, &images, version.as_ref()).into_iter().collect(),
         release,
     })
