@@ -10,7 +10,7 @@ use kube::client::{AuthError, Body};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::response::Status;
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -21,6 +21,9 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// The longest answer, and the longest event of a watch, in bytes. etcd takes objects of 1.5 MB.
 pub(crate) const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Answers of one cluster that are read at a time.
+const READING_MAX: usize = 3;
 
 /// How much is read of what is refused.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -48,6 +51,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Clients {
     of: Cluster,
     slot: Mutex<Slot>,
+    /// Of one cluster's answers few are read at a time, so that all of them together are bounded.
+    reading: Semaphore,
 }
 
 #[derive(Default)]
@@ -65,7 +70,7 @@ impl std::fmt::Debug for Slot {
 
 impl Clients {
     pub(crate) fn new(of: Cluster) -> Arc<Self> {
-        Arc::new(Self { of, slot: Mutex::default() })
+        Arc::new(Self { of, slot: Mutex::default(), reading: Semaphore::new(READING_MAX) })
     }
 
     /// Asks, and reads the whole answer.
@@ -75,6 +80,7 @@ impl Clients {
     ) -> Result<T, Refusal> {
         let answer = async {
             let body = self.send(request).await?;
+            let _one = self.reading.acquire().await;
             let read = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
             let bytes = read.map_err(|error| {
                 if error.is::<LengthLimitError>() {

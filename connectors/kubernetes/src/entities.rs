@@ -127,7 +127,7 @@ impl Entities {
         match error {
             EmitError::Stopped | EmitError::Fenced { .. } => Fault::Gone,
             EmitError::Stale { .. } => Fault::Expired,
-            other => Fault::Why(format!("what `{}` shows is not taken: {other}", self.scope)),
+            other => Fault::why(format!("what `{}` shows is not taken: {other}", self.scope)),
         }
     }
 }

@@ -71,9 +71,14 @@ pub(crate) enum Fault {
     Gone,
     /// A new list is needed: what was watched from is forgotten.
     Expired,
-    Why(String),
-    /// It is not allowed.
-    Refused(String),
+    /// What is told of it.
+    Says(What),
+}
+
+impl Fault {
+    pub(crate) const fn why(why: String) -> Self {
+        Self::Says(What::Fails(why))
+    }
 }
 
 impl From<Gone> for Fault {
@@ -119,15 +124,10 @@ impl Watching {
                     self.version = None;
                     AGAIN_MIN
                 }
-                Err(fault @ (Fault::Why(_) | Fault::Refused(_))) => {
+                Err(Fault::Says(what)) => {
                     if std::mem::take(&mut self.works) {
                         failures = 0;
                     }
-                    let what = match fault {
-                        Fault::Refused(message) => What::Refuses(message),
-                        Fault::Why(why) => What::Fails(why),
-                        Fault::Gone | Fault::Expired => continue,
-                    };
                     if self.tell(what).await.is_err() {
                         return;
                     }
@@ -184,7 +184,7 @@ impl Watching {
             WatchEvent::Error(status) if status.code == 410 => return Err(Fault::Expired),
             WatchEvent::Error(status) => {
                 self.version = None;
-                return Err(Fault::Why(shown(&status.message)));
+                return Err(Fault::why(shown(&status.message)));
             }
         };
         if let Err(fault) = self.entities.changed(&self.watched, &object, is).await {
@@ -222,7 +222,7 @@ impl Watching {
             if all.len() > OBJECTS_MAX {
                 let resource = &self.watched.resource;
                 let why = format!("there are more than {OBJECTS_MAX} {resource}");
-                return Err(Fault::Why(why));
+                return Err(Fault::why(why));
             }
             match page.metadata.more.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
@@ -256,7 +256,7 @@ impl Watching {
     ) -> Result<Request<Vec<u8>>, Fault> {
         const LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
         const ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-        let mut request = request.map_err(|error| Fault::Why(error.to_string()))?;
+        let mut request = request.map_err(|error| Fault::why(error.to_string()))?;
         if self.watched.kind == Kind::Release {
             let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
             let accept = HeaderValue::from_static(if is_watch { ONE } else { LIST });
@@ -279,8 +279,8 @@ impl Watching {
         let resource = &self.watched.resource;
         match refusal {
             Refusal::Status { code: 410, .. } => Fault::Expired,
-            Refusal::Status { code: 403, message } => Fault::Refused(message),
-            other => Fault::Why(why(resource, other)),
+            Refusal::Status { code: 403, message } => Fault::Says(What::Refuses(message)),
+            other => Fault::why(why(resource, other)),
         }
     }
 }
