@@ -17,6 +17,7 @@ mod github_read;
 mod github_told;
 mod http;
 mod kills;
+mod kubernetes;
 mod large;
 mod locations;
 mod own;

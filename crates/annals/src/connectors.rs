@@ -17,6 +17,7 @@ pub(crate) enum Connector {
     Process(process::Config),
     Ci(ci::Config),
     GitHub(Box<github::Config>),
+    Kubernetes(kubernetes::Config),
 }
 
 impl Connector {
@@ -26,6 +27,7 @@ impl Connector {
             Self::Files(config) => config.source(),
             Self::Process(config) => config.source(),
             Self::Ci(config) => config.source(),
+            Self::Kubernetes(config) => config.source(),
             Self::GitHub(config) => config.source(),
         }
     }
@@ -35,7 +37,11 @@ impl Connector {
         match self {
             Self::Ci(config) if config.is_delivered_to() => Some(config.id()),
             Self::GitHub(config) if config.is_delivered_to() => Some(config.id()),
-            Self::Ci(_) | Self::GitHub(_) | Self::Files(_) | Self::Process(_) => None,
+            Self::Ci(_)
+            | Self::GitHub(_)
+            | Self::Files(_)
+            | Self::Kubernetes(_)
+            | Self::Process(_) => None,
         }
     }
 }
@@ -64,7 +70,7 @@ pub(crate) fn read(values: &[Value], folder: &Path) -> Result<Vec<Connector>> {
 }
 
 fn read_one(value: &Value, folder: &Path) -> Result<Connector> {
-    const KINDS: [&str; 4] = ["ci", "files", "github", "process"];
+    const KINDS: [&str; 5] = ["ci", "files", "github", "kubernetes", "process"];
     match value.get("kind").and_then(Value::as_str) {
         Some("files") => {
             let config: files::Config = part(value)?;
@@ -72,6 +78,10 @@ fn read_one(value: &Value, folder: &Path) -> Result<Connector> {
         }
         Some("ci") => Ok(Connector::Ci(part(value)?)),
         Some("github") => Ok(Connector::GitHub(Box::new(part(value)?))),
+        Some("kubernetes") => {
+            let config: kubernetes::Config = part(value)?;
+            Ok(Connector::Kubernetes(config.in_folder(folder)))
+        }
         Some("process") => {
             let config: process::Config = part(value)?;
             Ok(Connector::Process(config.in_folder(folder)))

@@ -27,6 +27,7 @@ use crate::port::IngestPort;
 use crate::report;
 use crate::topics::{self, TopicFare, TopicMetrics};
 
+mod carriers;
 mod leading;
 mod sources;
 mod targets;

@@ -1,6 +1,7 @@
 //! The suite's catalog: it keeps what is emitted as the log would, by name and sum, and what is
 //! wrong with it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(super) struct Known {
     pub(super) looked: u64,
     /// What was said to be wrong, in words.
     pub(super) troubles: Vec<String>,
+    /// How often the catalog died.
+    pub(super) deaths: u64,
     /// Whether something waits to be taken.
     pub(super) waiting: bool,
     /// Laws that were broken.
@@ -100,12 +103,12 @@ impl Known {
             found.iter().filter(|(name, sum)| before.get(*name) != Some(*sum)).count() as u64;
         let mut gone = 0;
         for (name, sum) in before {
-            if !found.contains_key(&name) {
-                if broken {
-                    found.insert(name, sum);
-                } else {
-                    gone += 1;
+            match found.entry(name) {
+                Entry::Vacant(entry) if broken => {
+                    entry.insert(sum);
                 }
+                Entry::Vacant(_) => gone += 1,
+                Entry::Occupied(_) => {}
             }
         }
         self.changed += changed;
@@ -153,9 +156,9 @@ impl Known {
             Said::Happened(of) => {
                 self.names("an activity", of.pointer.as_ref());
                 let sum = sum(&Value::Object(of.value));
-                let is_new = !self.happened.contains_key(&of.key);
+                let before = self.happened.len();
                 self.happened.entry(of.key).or_insert(sum);
-                is_new
+                self.happened.len() > before
             }
         };
         u64::from(changes)
@@ -265,7 +268,11 @@ impl Taking {
             Pace::Never => std::future::pending().await,
         }
         if let Some(left) = &mut self.dies_after {
-            *left = left.checked_sub(1)?;
+            let Some(less) = left.checked_sub(1) else {
+                self.known.send_modify(|known| known.deaths += 1);
+                return None;
+            };
+            *left = less;
         }
         self.search(thing);
         self.known.send_modify(|known| {

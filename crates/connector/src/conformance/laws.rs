@@ -225,13 +225,10 @@ fn killed(law: &mut Law) {
     law.bench.hold(&held);
     for after in [0, 1, 3, 9, 20] {
         law.dies_after = Some(after);
+        let (deaths, count) = (law.known.borrow().deaths, held.len());
         let running = law.start();
-        law.runtime.block_on(async {
-            let mut known = law.known.subscribe();
-            let whole = known.wait_for(|known| known.shown().len() == held.len());
-            while !running.taking.is_finished() && timeout(HANGS, whole).await.is_err() {
-                return;
-            }
+        law.until("nothing is emitted", |known| {
+            known.deaths > deaths || known.shown().len() == count
         });
         law.kill(running);
     }

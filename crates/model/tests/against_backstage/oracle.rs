@@ -18,7 +18,7 @@ pub(crate) struct Oracle {
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
-    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..")
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("a folder")).join("../..")
 }
 
 /// Data that several repositories share, if it is there.

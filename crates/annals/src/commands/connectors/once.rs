@@ -41,7 +41,9 @@ pub(super) fn test(config: &Config, connector: Connector) -> Result<Tried> {
     let (count, missing) = match &connector {
         Connector::GitHub(github) => runtime.block_on(github::check(github)),
         Connector::Ci(ci) => runtime.block_on(ci::check(ci)),
-        Connector::Files(_) | Connector::Process(_) => return once(config, connector),
+        Connector::Files(_) | Connector::Kubernetes(_) | Connector::Process(_) => {
+            return once(config, connector);
+        }
     };
     runtime.shutdown_timeout(STOP_MAX);
     let why = (!missing.is_empty()).then(|| missing.join("; "));
@@ -84,6 +86,12 @@ async fn read(connector: Connector, kinds: &Kinds) -> Result<Tried> {
             }
             Connector::Ci(config) => {
                 ci::run(&config, start, emitter, ci::Projects::default(), stopping).await;
+                Ok(())
+            }
+            Connector::Kubernetes(config) => {
+                // Which entities there are is not known here; activities are found without.
+                let (_carriers, nobody) = watch::channel(Arc::default());
+                kubernetes::run(config, nobody, start, emitter, stopping).await;
                 Ok(())
             }
         }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::carriers;
 use super::targets::Targets;
 use crate::config::{Config, own_api_versions};
 use crate::connectors::Connector;
@@ -36,7 +37,10 @@ impl Configured {
     pub(crate) fn github(&self) -> Vec<github::Config> {
         let all = self.connectors.iter().filter_map(|connector| match connector {
             Connector::GitHub(config) => Some((**config).clone()),
-            Connector::Ci(_) | Connector::Files(_) | Connector::Process(_) => None,
+            Connector::Ci(_)
+            | Connector::Files(_)
+            | Connector::Kubernetes(_)
+            | Connector::Process(_) => None,
         });
         all.collect()
     }
@@ -78,13 +82,17 @@ impl Sources {
             let source = SourceName::new(&connector.source())?;
             let targets = match &connector {
                 Connector::GitHub(_) => targets.github.remove(source.as_str()),
-                Connector::Ci(_) | Connector::Files(_) | Connector::Process(_) => None,
+                Connector::Ci(_)
+                | Connector::Files(_)
+                | Connector::Kubernetes(_)
+                | Connector::Process(_) => None,
             }
             .unwrap_or_else(|| targets.files.clone());
             let (start, emitter) =
                 begin(ingest, &source, &threads, |known| Start { targets, ..known })?;
             let (stopping, failed) = (stopping.clone(), failed.clone());
             let (api_versions, inbox) = (api_versions.clone(), Arc::clone(&connectors.inbox));
+            let carried = carried(&connector, &mut tasks, node, &stopping)?;
             tasks.spawn(async move {
                 let ran = match connector {
                     Connector::Files(config) => {
@@ -93,6 +101,12 @@ impl Sources {
                     }
                     Connector::Process(config) => {
                         process::run(config, start, emitter, stopping).await;
+                        Ok(())
+                    }
+                    Connector::Kubernetes(config) => {
+                        if let Some(carried) = carried {
+                            kubernetes::run(config, carried, start, emitter, stopping).await;
+                        }
                         Ok(())
                     }
                     Connector::Ci(config) => {
@@ -167,6 +181,21 @@ async fn follow_ci(
     ci::run(&config, start, emitter, projects, stopping.clone()).await;
     let _ = stopping.wait_for(|stop| *stop).await;
     inbox.close(&id);
+}
+
+/// What entities say of their objects, for a connector that asks.
+fn carried(
+    connector: &Connector,
+    tasks: &mut JoinSet<()>,
+    node: &Node,
+    stopping: &watch::Receiver<bool>,
+) -> Result<Option<kubernetes::Carriers>> {
+    match connector {
+        Connector::Kubernetes(_) => Ok(Some(carriers::watch(tasks, node, stopping)?)),
+        Connector::Ci(_) | Connector::Files(_) | Connector::GitHub(_) | Connector::Process(_) => {
+            Ok(None)
+        }
+    }
 }
 
 /// Reads a GitHub, and takes what it delivers.

@@ -1,0 +1,391 @@
+//! The connector at work: what the watches tell becomes aspects, activities, and how the source is.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use connector::{EmitError, Emitter, Observation, Said, Start, Status};
+use event::vocabulary::{ConnectorState, ScopeName};
+use model::reference::EntityRef;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::calm::{Calm, PAUSE_MIN};
+use crate::cluster::{Working, retire};
+use crate::due::Due;
+use crate::matching::Matching;
+use crate::state::{Deployed, Effects, State};
+use crate::watch::Told;
+use crate::{Carriers, Config};
+
+/// What the watches may tell ahead.
+const TOLD_WAITING: usize = 256;
+
+/// Aspects and activities that are said together.
+const SAID_MAX: usize = 200;
+
+/// How often it is asked whether what is held back may be retired.
+const RETIRE_AGAIN: Duration = Duration::from_secs(60);
+
+/// How long it is waited before it is said how the source is: its watches fail one after another.
+const STATUS_WAITS: Duration = Duration::from_millis(300);
+
+/// Watches the clusters until it is told to stop (`stopping` becomes true, or its sender is
+/// dropped) or the catalog takes nothing any more.
+pub async fn run(
+    config: Config,
+    carriers: Carriers,
+    start: Start,
+    emitter: Emitter,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let (sender, mut told) = mpsc::channel(TOLD_WAITING);
+    let beginning = format!("{}/", config.source());
+    let (told_apart, scopes) = start.scopes.into_iter().partition(|scope| {
+        let name = scope.as_str().strip_prefix(&beginning);
+        name.is_some_and(|name| !name.contains('/'))
+    });
+    let _working = work(&config, scopes, &told_apart, &emitter, &sender);
+    drop(sender);
+    let clusters = config.clusters.iter().map(|cluster| State::new(cluster.name.clone()));
+    let mut runner = Runner {
+        source: config.source(),
+        told_apart,
+        clusters: clusters.map(Known::new).collect(),
+        carriers,
+        matching: Matching::default(),
+        due: Due::default(),
+        deployed: VecDeque::new(),
+        again: None,
+        status_due: None,
+        status: None,
+        emitter,
+    };
+    runner.carried();
+    loop {
+        let next = runner.next();
+        let is_due = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stop| *stop) => return,
+            // All that is told already is taken in before something is said of it.
+            one = told.recv() => match one {
+                Some(one) => {
+                    runner.told(one);
+                    false
+                }
+                None => return,
+            },
+            changed = runner.carriers.changed() => match changed {
+                Ok(()) => {
+                    runner.carried();
+                    false
+                }
+                Err(_) => return,
+            },
+            () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => true,
+        };
+        if !is_due {
+            continue;
+        }
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stop| *stop) => return,
+            said = runner.say() => if said.is_err() { return },
+        }
+    }
+}
+
+/// Starts a task for each cluster, which end with what is returned.
+fn work(
+    config: &Config,
+    mut scopes: BTreeSet<ScopeName>,
+    told_apart: &BTreeSet<ScopeName>,
+    emitter: &Emitter,
+    told: &mpsc::Sender<Told>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for (at, of) in config.clusters.iter().cloned().enumerate() {
+        let source = config.source();
+        let prefix = format!("{source}/{}/", of.name);
+        let own = scopes.extract_if(.., |scope| scope.as_str().starts_with(&prefix)).collect();
+        let (emitter, told) = (emitter.clone(), told.clone());
+        tasks.spawn(Working { of, at, source, scopes: own, emitter, told }.run());
+    }
+    // What is left is of clusters that are not read any more, which can't be failing.
+    let is_read = |scope: &ScopeName| {
+        let name = scope.as_str().rsplit('/').next();
+        config.clusters.iter().any(|cluster| Some(cluster.name.as_str()) == name)
+    };
+    let left: Vec<ScopeName> = told_apart.iter().filter(|scope| !is_read(scope)).cloned().collect();
+    let emitter = emitter.clone();
+    tasks.spawn(async move {
+        let why = "its cluster is not read any more";
+        for scope in left {
+            let (state, why) = (ConnectorState::Working, Some(why.to_owned()));
+            if emitter.status(Status { state, scope: Some(scope), why }).await.is_err() {
+                return;
+            }
+        }
+        while retire(&emitter, &mut scopes, why).await.is_ok() && !scopes.is_empty() {
+            tokio::time::sleep(RETIRE_AGAIN).await;
+        }
+    });
+    tasks
+}
+
+/// A cluster, and what was said of it.
+struct Known {
+    state: State,
+    said: BTreeMap<EntityRef, Spoken>,
+    began: bool,
+    /// How it was said to be.
+    status: Option<(ConnectorState, Option<String>)>,
+}
+
+impl Known {
+    const fn new(state: State) -> Self {
+        Self { state, said: BTreeMap::new(), began: false, status: None }
+    }
+}
+
+/// What was said of an entity in a cluster.
+#[derive(Default)]
+struct Spoken {
+    /// The hash of the value; absent where there is none.
+    value: Option<[u8; 32]>,
+    calm: Calm,
+}
+
+/// Nothing is said any more.
+struct Stopped;
+
+struct Runner {
+    source: String,
+    /// The clusters of which the catalog was told by themselves, as scopes.
+    told_apart: BTreeSet<ScopeName>,
+    clusters: Vec<Known>,
+    carriers: Carriers,
+    matching: Matching,
+    due: Due,
+    deployed: VecDeque<(usize, Deployed)>,
+    /// When it is tried again, after the catalog did not take something.
+    again: Option<Instant>,
+    status_due: Option<Instant>,
+    status: Option<Status>,
+    emitter: Emitter,
+}
+
+impl Runner {
+    /// When there is something to say.
+    fn next(&self) -> Option<Instant> {
+        let is_ready = |(at, _): &(usize, _)| self.clusters[*at].began;
+        let activity = self.deployed.iter().any(is_ready).then(Instant::now);
+        let said = self.due.first().into_iter().chain(activity).min();
+        let said = said.map(|at| self.again.map_or(at, |again| again.max(at)));
+        said.into_iter().chain(self.status_due).min()
+    }
+
+    fn told(&mut self, told: Told) {
+        let at = told.cluster;
+        let known = &mut self.clusters[at];
+        let effects = known.state.take(told, &self.matching);
+        self.status_due.get_or_insert(Instant::now() + STATUS_WAITS);
+        if !known.began && known.state.is_whole() {
+            known.began = true;
+            // What earlier lives said of whoever has nothing here any more ends.
+            let all: Vec<EntityRef> = self.matching.entities().cloned().collect();
+            all.into_iter().for_each(|entity| self.touch(at, entity, true));
+        }
+        self.follow(at, effects);
+    }
+
+    /// Entities say something else of their objects now.
+    fn carried(&mut self) {
+        let carriers = self.carriers.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.matching, Matching::new(carriers.iter()));
+        let changed = self.matching.differing(&before);
+        for at in 0..self.clusters.len() {
+            let effects = self.clusters[at].state.rematch(&changed, &self.matching);
+            self.follow(at, effects);
+        }
+    }
+
+    fn follow(&mut self, at: usize, effects: Effects) {
+        self.deployed.extend(effects.deployed.into_iter().map(|of| (at, of)));
+        for (entity, is_steady) in effects.touched {
+            self.touch(at, entity, is_steady);
+        }
+    }
+
+    /// Something of an entity may be otherwise; all is looked at when the cluster is known whole.
+    fn touch(&mut self, at: usize, entity: EntityRef, is_steady: bool) {
+        let known = &self.clusters[at];
+        if !known.began {
+            return;
+        }
+        let now = Instant::now();
+        let due = known.said.get(&entity).map_or(now, |said| said.calm.due(now, !is_steady));
+        self.due.put((at, entity), due, is_steady);
+    }
+
+    /// Says what is due.
+    async fn say(&mut self) -> Result<(), Stopped> {
+        let now = Instant::now();
+        if self.again.is_none_or(|again| again <= now) {
+            self.again = None;
+            let said = match self.say_aspects(now).await {
+                Ok(()) => self.say_activities().await,
+                Err(error) => Err(error),
+            };
+            match said {
+                Ok(()) => {}
+                Err(EmitError::Stopped | EmitError::Fenced { .. }) => return Err(Stopped),
+                Err(error) => {
+                    let error = error.to_string();
+                    tracing::warn!(error, "the catalog did not take what a cluster shows");
+                    self.again = Some(now + PAUSE_MIN);
+                }
+            }
+        }
+        if self.status_due.is_some_and(|due| due <= now) {
+            self.status_due = None;
+            self.say_status().await.map_err(|_| Stopped)?;
+        }
+        Ok(())
+    }
+
+    async fn say_aspects(&mut self, now: Instant) -> Result<(), EmitError> {
+        let due = self.due.by(now, SAID_MAX);
+        let (mut said, mut changed) = (Vec::new(), Vec::new());
+        for ((at, entity), is_steady) in &due {
+            let known = &self.clusters[*at];
+            let value = known.state.aspect(entity);
+            let hash = value.as_ref().map(hash);
+            let before = known.said.get(entity).map(|spoken| spoken.value);
+            if before != Some(hash) {
+                said.push(Said::Observed(Observation {
+                    entity: entity.clone(),
+                    aspect: format!("kubernetes/{}", known.state.name()),
+                    value,
+                    pointer: known.state.pointer(entity),
+                    time: None,
+                }));
+                changed.push((*at, entity.clone(), hash, *is_steady));
+            }
+        }
+        if !said.is_empty() {
+            for refused in self.emitter.say(said).await?.refusals {
+                let (what, why) = (refused.what, refused.message);
+                tracing::warn!(what, why, "what a cluster shows of an entity is refused");
+            }
+        }
+        for (at, entity, hash, is_steady) in changed {
+            let said = &mut self.clusters[at].said;
+            // That there is nothing is no change from which on a first value would have to wait,
+            // and most entities have nothing in most clusters.
+            if hash.is_some() || said.contains_key(&entity) {
+                let spoken = said.entry(entity).or_default();
+                spoken.calm.said(now, !is_steady);
+                spoken.value = hash;
+            }
+        }
+        for (key, _) in due {
+            self.due.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Says activities of the clusters that were listed whole: those that can only be new
+    /// together, those that may be a return to earlier images each by itself.
+    async fn say_activities(&mut self) -> Result<(), EmitError> {
+        let (mut plain, mut rest) = (Vec::new(), VecDeque::new());
+        let mut waiting = std::mem::take(&mut self.deployed);
+        while let Some((at, deployed)) = waiting.pop_front() {
+            let is_plain = deployed.again.is_none() && plain.len() < SAID_MAX;
+            if self.clusters[at].began && is_plain {
+                plain.push((at, deployed));
+            } else {
+                rest.push_back((at, deployed));
+            }
+        }
+        self.deployed = rest;
+        if !plain.is_empty() {
+            let said = plain.iter().map(|(_, of)| Said::Happened(of.activity.clone())).collect();
+            if let Err(error) = self.emitter.say(said).await {
+                self.deployed.extend(plain);
+                return Err(error);
+            }
+        }
+        let is_ready =
+            |(at, of): &(usize, Deployed)| self.clusters[*at].began && of.again.is_some();
+        while let Some(next) = self.deployed.iter().position(is_ready) {
+            let (_, Deployed { activity, again }) = &self.deployed[next];
+            let outcome = self.emitter.say(vec![Said::Happened(activity.clone())]).await?;
+            if outcome.changed == 0
+                && let Some(again) = again
+            {
+                self.emitter.say(vec![Said::Happened(again.clone())]).await?;
+            }
+            self.deployed.remove(next);
+        }
+        Ok(())
+    }
+
+    /// Says how the source and each cluster is, unless that was said last.
+    async fn say_status(&mut self) -> Result<(), EmitError> {
+        for at in 0..self.clusters.len() {
+            self.say_cluster(at).await?;
+        }
+        let states = || self.clusters.iter().map(|known| &known.state);
+        if !states().all(State::is_heard) {
+            return Ok(());
+        }
+        let faults: Vec<String> = states().filter_map(State::fault).collect();
+        let state = match faults.is_empty() {
+            true => ConnectorState::Working,
+            false if states().all(State::is_whole) => ConnectorState::Stale,
+            false => ConnectorState::Failing,
+        };
+        let why = (!faults.is_empty()).then(|| connector::shown(&faults.join("; ")));
+        let same = |last: &Status| last.state == state && last.why == why;
+        if !self.status.as_ref().is_some_and(same) {
+            let status = Status { state, scope: None, why };
+            self.emitter.status(status.clone()).await?;
+            self.status = Some(status);
+        }
+        if state == ConnectorState::Working {
+            self.emitter.looked().await?;
+        }
+        Ok(())
+    }
+
+    /// Says how a cluster is, where there are several or were: of one alone the source's word is
+    /// enough.
+    async fn say_cluster(&mut self, at: usize) -> Result<(), EmitError> {
+        let is_one_of_several = self.clusters.len() > 1;
+        let Known { state, status, .. } = &mut self.clusters[at];
+        let name = format!("{}/{}", self.source, state.name());
+        let Ok(scope) = ScopeName::new(&name) else { return Ok(()) };
+        if !state.is_heard() || !(is_one_of_several || self.told_apart.contains(&scope)) {
+            return Ok(());
+        }
+        let why = state.fault().map(|fault| connector::shown(&fault));
+        let now = match &why {
+            None => ConnectorState::Working,
+            Some(_) if state.is_whole() => ConnectorState::Stale,
+            Some(_) => ConnectorState::Failing,
+        };
+        let said = Some((now, why.clone()));
+        if *status != said {
+            self.emitter.status(Status { state: now, scope: Some(scope), why }).await?;
+            *status = said;
+        }
+        Ok(())
+    }
+}
+
+fn hash(value: &Map<String, Value>) -> [u8; 32] {
+    Sha256::digest(serde_json::to_vec(value).unwrap_or_default()).into()
+}
