@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Config;
-use crate::answer::Connection;
+use crate::answer::{Connection, Repository};
+use crate::forge::Forge;
 use crate::query;
 use asking::Failure;
 use asking::github::Credentials;
@@ -61,6 +62,9 @@ async fn one(
     owner: &Owner,
 ) -> Result<(u64, Vec<String>), Failure> {
     let login = &owner.login;
+    if config.host.is_gitea {
+        return gitea(config, owner).await;
+    }
     let with_teams = config.teams && owner.is_organization;
     let variables = json!({"owner": login});
     let checked = client.query::<Checked>(&query::check(with_teams), variables).await?;
@@ -101,4 +105,24 @@ async fn one(
         }
     }
     Ok((count, missing))
+}
+
+async fn gitea(config: &Config, owner: &Owner) -> Result<(u64, Vec<String>), Failure> {
+    let (forge, login) = (Forge::of(config, None, None), &owner.login);
+    let Data { data, .. } = forge.list(owner, None, false).await?;
+    let Some(list) = data.repository_owner.and_then(|owner| owner.repositories) else {
+        return Ok((0, vec![format!("{login}: there is no such owner, or it may not be seen")]));
+    };
+    let listed = list.nodes.len() as u64;
+    let mut missing = Vec::new();
+    if listed == 0 {
+        missing.push(format!("{login}: no repository may be seen"));
+    }
+    let is_unread = |of: &Repository| !of.is_empty && of.default_branch_ref.is_none();
+    if list.nodes.iter().flatten().any(is_unread) {
+        let what = "the contents of repositories may not be read (a token needs the scope \
+                    read:repository)";
+        missing.push(format!("{login}: {what}"));
+    }
+    Ok((list.total_count.unwrap_or(listed), missing))
 }

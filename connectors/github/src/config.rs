@@ -121,14 +121,70 @@ impl std::fmt::Debug for Config {
     }
 }
 
+/// A gitea connector's part of the configuration:
+/// `{id: forge, url: https://gitea.example, token: "…", organizations: [acme]}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "WrittenGitea")]
+pub struct Gitea(pub Config);
+
+/// As it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename = "Config")]
+struct WrittenGitea {
+    id: String,
+    url: String,
+    token: String,
+    #[serde(default)]
+    organizations: Vec<String>,
+    #[serde(default)]
+    users: Vec<String>,
+    #[serde(default = "catalog_paths")]
+    catalog_paths: Vec<String>,
+    #[serde(default)]
+    filters: WrittenFilter,
+    webhook_secret: Option<String>,
+    #[serde(default = "every_seconds")]
+    every_seconds: u64,
+}
+
+impl TryFrom<WrittenGitea> for Gitea {
+    type Error = Error;
+
+    fn try_from(written: WrittenGitea) -> Result<Self, Error> {
+        let written = Written {
+            id: written.id,
+            url: written.url,
+            token: Some(written.token),
+            app: None,
+            organizations: written.organizations,
+            users: written.users,
+            catalog_paths: written.catalog_paths,
+            filters: written.filters,
+            teams: false,
+            webhook_secret: written.webhook_secret,
+            every_seconds: written.every_seconds,
+        };
+        Config::read(written, Host::gitea).map(Self)
+    }
+}
+
 impl TryFrom<Written> for Config {
     type Error = Error;
 
     fn try_from(written: Written) -> Result<Self, Error> {
+        Self::read(written, Host::parse)
+    }
+}
+
+impl Config {
+    fn read(
+        written: Written,
+        read_host: impl Fn(&str) -> Result<Host, String>,
+    ) -> Result<Self, Error> {
         let id = written.id;
         check_id(&id)?;
         let wrong = |why: String| Error::Wrong { id: id.clone(), why };
-        let host = Host::parse(&written.url).map_err(&wrong)?;
+        let host = read_host(&written.url).map_err(&wrong)?;
         let credentials = match (written.token, written.app) {
             (Some(token), None) => Credentials::token(&token).map_err(&wrong)?,
             (None, Some(WrittenApp { id, key })) => {
@@ -200,10 +256,11 @@ impl Config {
         &self.id
     }
 
-    /// The source's name, `github/<id>`.
+    /// The source's name, `github/<id>` or `gitea/<id>`.
     #[must_use]
     pub fn source(&self) -> String {
-        format!("github/{}", self.id)
+        let kind = if self.host.is_gitea { "gitea" } else { "github" };
+        format!("{kind}/{}", self.id)
     }
 
     /// Whether it takes deliveries.

@@ -20,6 +20,8 @@
 mod answer;
 mod check;
 mod config;
+mod forge;
+mod gitea;
 mod listing;
 pub mod map;
 mod memory;
@@ -35,7 +37,7 @@ mod serve;
 mod show;
 
 pub use check::check;
-pub use config::Config;
+pub use config::{Config, Gitea};
 pub use receiver::{Receiver, Requests, receiver};
 pub use run::run;
 
@@ -46,7 +48,7 @@ pub enum Error {
     #[error(transparent)]
     Id(#[from] connector::NotAnId),
     /// Something else that is wrong.
-    #[error("the github connector `{id}`: {why}")]
+    #[error("the connector `{id}`: {why}")]
     Wrong {
         /// The connector's id.
         id: String,

@@ -1,12 +1,10 @@
 //! Listing the repositories of an owner, whole or not at all.
 
-use serde_json::json;
-
-use crate::answer::{Connection, Listing, Repository};
-use crate::query;
+use crate::answer::{Connection, Repository};
+use crate::forge::Forge;
 use asking::Failure;
+use asking::github::Data;
 use asking::github::Owner;
-use asking::github::{Client, Data};
 use connector::shown;
 
 /// How far a page was read.
@@ -39,16 +37,16 @@ impl Pages {
     /// [`Failure`].
     pub(crate) async fn next(
         &mut self,
-        client: &Client,
+        forge: &Forge,
         owner: &Owner,
-        text: &str,
+        with_topics: bool,
     ) -> Result<Option<Vec<Repository>>, Failure> {
         if self.is_done {
             return Ok(None);
         }
         let login = &owner.login;
-        let variables = json!({"owner": login, "first": query::LISTED, "after": self.after});
-        let Data { data, errors, scopes } = client.query::<Listing>(text, variables).await?;
+        let listed = forge.list(owner, self.after.as_deref(), with_topics).await?;
+        let Data { data, errors, scopes } = listed;
         self.scopes = scopes;
         let first = errors.first();
         let repositories = data.repository_owner.and_then(|owner| owner.repositories);

@@ -54,10 +54,11 @@ impl Spot {
     }
 
     /// The page that shows it.
-    pub(crate) fn url(&self, repository: &Repository, branch: &str) -> String {
+    pub(crate) fn url(&self, host: &Host, repository: &Repository, branch: &str) -> String {
         let revision = self.revision.as_deref().unwrap_or(branch);
         let part = |text| utf8_percent_encode(text, ESCAPED);
-        format!("{}/blob/{}/{}", repository.url, part(revision), part(&self.path))
+        let view = host.view(revision);
+        format!("{}/{view}/{}/{}", repository.url, part(revision), part(&self.path))
     }
 }
 
@@ -71,7 +72,8 @@ pub(crate) struct FileUrl {
 }
 
 impl FileUrl {
-    /// Reads `https://github.com/owner/name/blob/revision/path`, where it is of this host.
+    /// Reads `https://github.com/owner/name/blob/revision/path`, or a Gitea's
+    /// `…/src/branch/revision/path`, where it is of this host.
     pub(crate) fn parse(host: &Host, text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         if url.origin().ascii_serialization() != host.web || url.query().is_some() {
@@ -80,8 +82,8 @@ impl FileUrl {
         let decoded = percent_decode_str(url.path()).decode_utf8().ok()?;
         let mut parts = decoded.strip_prefix('/')?.splitn(4, '/');
         let (owner, name, view) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_view = matches!(view, "blob" | "tree" | "raw" | "edit");
-        let rest = parts.next().filter(|_| is_view && !owner.is_empty() && !name.is_empty())?;
+        let rest = parts.next().filter(|_| !owner.is_empty() && !name.is_empty())?;
+        let rest = host.revision_and_path(view, rest)?;
         Some(Self { owner: owner.into(), name: name.into(), rest: rest.into() })
     }
 

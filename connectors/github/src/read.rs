@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use connector::{Target, shown};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::answer::Repository;
 use crate::config::Config;
+use crate::forge::Forge;
 use crate::map::reading::{FILE_BYTES_MAX, Item, Need, Reading};
 use crate::pattern::Patterns;
 use crate::place::Spot;
 use crate::query::{self, Which};
 use asking::Failure;
+use asking::github::Data;
 use asking::github::GraphError;
-use asking::github::{Client, Data};
 
 /// Repositories that are read together: what they hold is in memory at the same time.
 pub(crate) const TOGETHER_MAX: usize = 25;
@@ -86,11 +87,10 @@ struct Want {
 /// [`Failure::Refused`] and what lasts as long: nothing of the rest can be read either.
 pub(crate) async fn read(
     config: &Config,
-    client: &Client,
+    forge: &Forge,
     jobs: Vec<Job>,
 ) -> Result<Vec<Read>, Failure> {
-    let mut reader =
-        Reader { config, client, states: jobs.into_iter().map(State::Asked).collect() };
+    let mut reader = Reader { config, forge, states: jobs.into_iter().map(State::Asked).collect() };
     for _ in 0..ROUNDS_MAX {
         if !reader.round().await? {
             break;
@@ -107,7 +107,7 @@ pub(crate) async fn read(
 
 struct Reader<'a> {
     config: &'a Config,
-    client: &'a Client,
+    forge: &'a Forge,
     states: Vec<State<'a>>,
 }
 
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
     /// Gets a file that GraphQL did not give whole.
     async fn blob(&mut self, at: usize, oid: String) -> Result<(), Failure> {
         let State::Reading(reading) = &mut self.states[at] else { return Ok(()) };
-        let bytes = self.client.blob(&reading.repository.name_with_owner, &oid).await;
+        let bytes = self.forge.blob(&reading.repository.name_with_owner, &oid).await;
         match bytes {
             Ok(bytes) if bytes.len() > FILE_BYTES_MAX => {
                 let mib = FILE_BYTES_MAX >> 20;
@@ -183,9 +183,8 @@ impl<'a> Reader<'a> {
             if wants.is_empty() {
                 continue;
             }
-            let text = self.text(&wants);
-            let answer: Result<Data<Map<String, Value>>, Failure> =
-                self.client.query(&text, Value::Object(Map::new())).await;
+            let asks = self.asks(&wants);
+            let answer = self.forge.objects(&asks, self.config.filter.asks_topics()).await;
             match answer {
                 Ok(Data { mut data, errors, .. }) => {
                     for (number, want) in wants.iter().enumerate() {
@@ -223,7 +222,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn text(&self, wants: &[Want]) -> String {
+    fn asks(&self, wants: &[Want]) -> Vec<query::Ask<'_>> {
         let asks = wants.iter().map(|want| {
             let (which, head) = match &self.states[want.at] {
                 State::Asked(job) => (job.named.which(), "HEAD"),
@@ -236,7 +235,7 @@ impl<'a> Reader<'a> {
             let expressions = want.spots.iter().map(|spot| spot.expression(head)).collect();
             query::Ask { which, root: want.root, expressions }
         });
-        query::objects(&asks.collect::<Vec<_>>(), self.config.filter.asks_topics())
+        asks.collect()
     }
 
     fn fail(&mut self, at: usize, why: String) {
@@ -250,7 +249,7 @@ impl<'a> Reader<'a> {
             let why = errors.first().map(|error| shown(&error.message));
             self.states[want.at] = State::Done(match is_missing {
                 true => Read::Missing,
-                false => Read::Failed(why.unwrap_or_else(|| "GitHub says nothing of it".into())),
+                false => Read::Failed(why.unwrap_or_else(|| "nothing is said of it".into())),
             });
             return;
         };
@@ -263,8 +262,7 @@ impl<'a> Reader<'a> {
     }
 
     fn objects(&mut self, want: &Want, mut answer: Value) -> Result<(), String> {
-        let form =
-            |error: serde_json::Error| format!("GitHub's answer is not of its form: {error}");
+        let form = |error: serde_json::Error| format!("the answer is not of its form: {error}");
         if matches!(self.states[want.at], State::Asked(_)) {
             let repository = Repository::deserialize(&answer).map_err(form)?;
             self.begin(want, repository, &answer)?;
@@ -272,7 +270,7 @@ impl<'a> Reader<'a> {
         let State::Reading(reading) = &mut self.states[want.at] else { return Ok(()) };
         for (number, spot) in want.spots.iter().enumerate() {
             let object = answer.get_mut(format!("f{number}")).map(Value::take);
-            let object = object.ok_or("a file is missing in GitHub's answer")?;
+            let object = object.ok_or("a file is missing in the answer")?;
             reading.object(spot.clone(), serde_json::from_value(object).map_err(form)?);
         }
         Ok(())

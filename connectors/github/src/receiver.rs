@@ -42,6 +42,7 @@ pub struct Receiver {
     activities: ci::Receiver,
     changes: mpsc::Sender<Request>,
     missed: Arc<AtomicBool>,
+    is_gitea: bool,
 }
 
 /// Where deliveries of a connector arrive, if it takes any, and what [`crate::run`] reads of them.
@@ -56,7 +57,8 @@ pub fn receiver(config: &Config, emitter: Emitter) -> Result<(Option<Receiver>, 
     let wrong = |error: ci::Error| Error::Wrong { id: config.id.clone(), why: error.to_string() };
     let own = ci::Config::github(&config.id, secret).map_err(wrong)?;
     let activities = ci::Receiver::new(own, emitter);
-    Ok((Some(Receiver { activities, changes: sender, missed }), requests))
+    let is_gitea = config.host.is_gitea;
+    Ok((Some(Receiver { activities, changes: sender, missed, is_gitea }), requests))
 }
 
 impl Receiver {
@@ -73,7 +75,11 @@ impl Receiver {
         let changes = changes.map_err(|why| Refused::Malformed { why })?;
         let count = changes.len();
         let mut waiting = Vec::with_capacity(count);
-        for change in changes {
+        for mut change in changes {
+            if let (true, Change::Repository { touched, .. }) = (self.is_gitea, &mut change) {
+                // It does not say whether a push was forced.
+                *touched = None;
+            }
             let (done, read) = oneshot::channel();
             if self.changes.try_send(Request { change, _done: done }).is_err() {
                 self.missed.store(true, Ordering::Relaxed);

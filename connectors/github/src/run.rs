@@ -11,14 +11,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Config;
+use crate::forge::Forge;
 use crate::memory::Memory;
 use crate::place::FileUrl;
 use crate::read::Wanted;
 use crate::receiver::{Request, Requests};
-use asking::github::Client;
-use asking::github::Credentials;
-use asking::github::Owner;
-use asking::github::Tokens;
+use asking::github::{Credentials, Owner};
 
 /// How long after something went wrong everything is looked at again: the first time.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -46,7 +44,7 @@ pub(crate) struct Runner {
     pub(crate) source: String,
     pub(crate) emitter: Emitter,
     pub(crate) voice: Arc<Voice>,
-    clients: BTreeMap<String, Arc<Client>>,
+    forges: BTreeMap<String, Arc<Forge>>,
     pub(crate) memory: Memory,
     /// Scopes that the catalog knows.
     pub(crate) scopes: BTreeSet<ScopeName>,
@@ -70,7 +68,7 @@ impl Runner {
         Self {
             source: config.source(),
             voice: Arc::new(Voice::new(emitter.clone())),
-            clients: BTreeMap::new(),
+            forges: BTreeMap::new(),
             memory: Memory::new(cursor.as_deref()),
             scopes: scopes.into_iter().collect(),
             targets,
@@ -99,7 +97,7 @@ impl Runner {
             } else {
                 let why = in_words(&troubles);
                 let source = &self.source;
-                tracing::warn!(source, why, "GitHub could not be read whole");
+                tracing::warn!(source, why, "the repositories could not be read whole");
                 self.voice.say(ConnectorState::Failing, Some(why)).await?;
                 let pause = AGAIN * 2_u32.saturating_pow(failures);
                 failures = (failures + 1).min(16);
@@ -138,18 +136,16 @@ impl Runner {
     }
 
     /// Who is asked for an owner.
-    pub(crate) fn client(&mut self, login: &str) -> Arc<Client> {
+    pub(crate) fn forge(&mut self, login: &str) -> Arc<Forge> {
         let key = self.group(login);
         let config = Arc::clone(&self.config);
         let tells = Some((self.emitter.clone(), Arc::clone(&self.voice)));
-        let client = self.clients.entry(key).or_insert_with(|| {
+        let forge = self.forges.entry(key).or_insert_with(|| {
             let owner = config.owner(login).cloned();
             let unknown = || Owner { login: login.to_owned(), is_organization: true };
-            let owner = Some(owner.unwrap_or_else(unknown));
-            let tokens = Tokens::new(config.credentials.clone(), owner);
-            Arc::new(Client::new(config.host.clone(), tokens, tells))
+            Arc::new(Forge::of(&config, Some(owner.unwrap_or_else(unknown)), tells))
         });
-        Arc::clone(client)
+        Arc::clone(forge)
     }
 
     /// Owners whose repositories may be asked for together.

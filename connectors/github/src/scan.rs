@@ -10,11 +10,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::answer::Repository;
+use crate::forge::Forge;
 use crate::listing::Pages;
 use crate::memory::{Key, mark, order};
 use crate::organization::{self, Unread};
 use crate::place::{owner_prefix, repository_scope, teams_scope};
-use crate::query;
 use crate::read::{Job, Named, Read, TOGETHER_MAX, read};
 use crate::run::Runner;
 use crate::show::{goes_on, show};
@@ -87,14 +87,14 @@ impl Runner {
 
     /// Lists an owner's repositories.
     async fn list(&mut self, owner: &Owner, seen: &mut Seen) -> Result<(), EmitError> {
-        let text = query::repositories(self.config.filter.asks_topics());
-        let client = self.client(&owner.login);
+        let with_topics = self.config.filter.asks_topics();
+        let forge = self.forge(&owner.login);
         let before = seen.listed.len();
         for again in 0..=LISTED_AGAIN {
             seen.listed.truncate(before);
             let mut pages = Pages::default();
             loop {
-                match pages.next(&client, owner, &text).await {
+                match pages.next(&forge, owner, with_topics).await {
                     Ok(None) => break,
                     Ok(Some(page)) => page.into_iter().for_each(|of| self.listed(of, owner, seen)),
                     Err(failure) => {
@@ -142,8 +142,9 @@ impl Runner {
         let known = self.scopes.iter().filter(|scope| scope.as_str().starts_with(&prefix));
         let known = known.filter(|scope| Some(*scope) != teams.as_ref()).count();
         if pages.count() == 0 && known > 0 {
+            let who = self.config.host.who();
             return Some(format!(
-                "GitHub lists no repository of {login} any more, of which {known} were known; the \
+                "{who} lists no repository of {login} any more, of which {known} were known; the \
                  credentials may have lost a right, and nothing is withdrawn"
             ));
         }
@@ -183,12 +184,12 @@ impl Runner {
                 continue;
             }
             self.serve_waiting().await?;
-            let client = self.client(&batch[0].named.0);
+            let forge = self.forge(&batch[0].named.0);
             let asks = batch.iter().map(|listed| Job {
                 named: Named::Id(listed.id.to_string()),
                 targets: self.targets_of(&listed.named),
             });
-            match read(&self.config, &client, asks.collect()).await {
+            match read(&self.config, &forge, asks.collect()).await {
                 Err(failure) => {
                     seen.troubles.push(failure.to_string());
                     refused.insert(group);
@@ -223,12 +224,12 @@ impl Runner {
         }
         for names in groups.into_values() {
             for names in names.chunks(TOGETHER_MAX) {
-                let client = self.client(&names[0].0);
+                let forge = self.forge(&names[0].0);
                 let asks = names.iter().map(|(owner, name)| Job {
                     named: Named::Name { owner: owner.clone(), name: name.clone() },
                     targets: self.targets_of(&(owner.clone(), name.clone())),
                 });
-                match read(&self.config, &client, asks.collect()).await {
+                match read(&self.config, &forge, asks.collect()).await {
                     Err(failure) => self.stumbles(&failure.to_string()),
                     Ok(reads) => {
                         let reads = names.iter().cloned().zip(reads).collect();
@@ -302,9 +303,11 @@ impl Runner {
         organization: &str,
     ) -> Result<Option<String>, EmitError> {
         let Some(scope) = teams_scope(&self.source, organization) else { return Ok(None) };
-        let client = self.client(organization);
+        let forge = self.forge(organization);
+        // Of a Gitea none are configured.
+        let Forge::GitHub(client) = &*forge else { return Ok(None) };
         let (config, emitter) = (Arc::clone(&self.config), &self.emitter);
-        match organization::read(&config, &client, emitter, scope.clone(), organization).await {
+        match organization::read(&config, client, emitter, scope.clone(), organization).await {
             Ok(_) => {
                 self.scopes.insert(scope);
                 Ok(None)

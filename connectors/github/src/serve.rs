@@ -62,7 +62,7 @@ impl Runner {
         let gone = missing.into_iter().filter(|scope| told_gone.contains(scope));
         let gone = gone.map(|scope| (scope, None)).collect();
         let mut troubles = Vec::new();
-        let why = "GitHub said that the repository is there no more";
+        let why = "it was said that the repository is there no more";
         self.retire_scopes(gone, why, &mut troubles).await?;
         for organization in organizations {
             troubles.extend(self.read_teams_of(&organization).await?);

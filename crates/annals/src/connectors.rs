@@ -70,13 +70,17 @@ pub(crate) fn read(values: &[Value], folder: &Path) -> Result<Vec<Connector>> {
 }
 
 fn read_one(value: &Value, folder: &Path) -> Result<Connector> {
-    const KINDS: [&str; 5] = ["ci", "files", "github", "kubernetes", "process"];
+    const KINDS: [&str; 6] = ["ci", "files", "gitea", "github", "kubernetes", "process"];
     match value.get("kind").and_then(Value::as_str) {
         Some("files") => {
             let config: files::Config = part(value)?;
             Ok(Connector::Files(config.in_folder(folder.to_owned())))
         }
         Some("ci") => Ok(Connector::Ci(part(value)?)),
+        Some("gitea") => {
+            let github::Gitea(config) = part(value)?;
+            Ok(Connector::GitHub(Box::new(config)))
+        }
         Some("github") => Ok(Connector::GitHub(Box::new(part(value)?))),
         Some("kubernetes") => {
             let config: kubernetes::Config = part(value)?;

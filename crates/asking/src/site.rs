@@ -56,6 +56,16 @@ impl Login {
         Self::new(HeaderName::from_static(name), token)
     }
 
+    /// A token as a bearer (RFC 6750).
+    ///
+    /// # Errors
+    /// When it holds what no token holds.
+    pub fn bearer(token: &str) -> Result<Self, String> {
+        let plain = Self::header("authorization", token)?;
+        let token = plain.value.to_str().unwrap_or_default();
+        Self::new(plain.name, &format!("Bearer {token}"))
+    }
+
     /// A name with a token or a password (RFC 7617).
     ///
     /// # Errors

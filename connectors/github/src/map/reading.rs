@@ -113,7 +113,7 @@ impl<'a> Reading<'a> {
                 }
                 Contents::Text(text) => {
                     let mut pages = self.pages(&spot);
-                    let url = spot.url(&self.repository, &self.branch);
+                    let url = spot.url(self.host, &self.repository, &self.branch);
                     documents(text, &Self::place("", &url, ""), &mut pages);
                     needs.extend(pages.needs);
                 }
@@ -133,7 +133,7 @@ impl<'a> Reading<'a> {
         let globbed = self.globbed(&mut BTreeSet::new());
         let files = self.configured(&globbed.files);
         for spot in &files {
-            let url = format!("url:{}", spot.url(&self.repository, &self.branch));
+            let url = format!("url:{}", spot.url(self.host, &self.repository, &self.branch));
             if !matches!(self.contents(spot), Contents::Missing) {
                 self.file(spot, &url, &url, None, &mut items);
             }
@@ -252,7 +252,7 @@ impl<'a> Reading<'a> {
     }
 
     fn pages(&self, spot: &Spot) -> Placeholders<'_> {
-        let base = spot.url(&self.repository, &self.branch);
+        let base = spot.url(self.host, &self.repository, &self.branch);
         Placeholders { reading: self, base, needs: Vec::new(), count: 0, bytes_left: BYTES_MAX }
     }
 
@@ -309,7 +309,7 @@ impl<'a> Reading<'a> {
         }
         let annotations = document.pointer_mut("/metadata/annotations");
         let Some(Value::Object(annotations)) = annotations else { return };
-        let page = spot.url(&self.repository, &self.branch);
+        let page = spot.url(self.host, &self.repository, &self.branch);
         let view = |name: &str| page.replacen("/blob/", &format!("/{name}/"), 1);
         let tree = view("tree");
         let folder = &tree[..=tree.rfind('/').unwrap_or(tree.len() - 1)];

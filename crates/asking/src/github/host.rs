@@ -18,6 +18,8 @@ pub struct Host {
     pub web: String,
     /// The host's name in the URLs of pages.
     pub name: String,
+    /// Whether it is a Gitea, which tells the same in other words.
+    pub is_gitea: bool,
 }
 
 impl Host {
@@ -49,15 +51,60 @@ impl Host {
                 rest: "",
                 web: format!("https://{name}"),
                 name,
+                is_gitea: false,
             });
         }
         // GitHub with data residence has its API beside its pages, as github.com has.
         if let Some(rest) = host.strip_prefix("api.").filter(|rest| rest.ends_with(".ghe.com")) {
             let (web, name) = (format!("https://{rest}"), rest.to_owned());
-            return Ok(Self { api, graphql: "/graphql", rest: "", web, name });
+            return Ok(Self { api, graphql: "/graphql", rest: "", web, name, is_gitea: false });
         }
         let name = host.to_owned();
-        Ok(Self { web: api.clone(), api, graphql: "/api/graphql", rest: "/api/v3", name })
+        let web = api.clone();
+        Ok(Self { api, graphql: "/api/graphql", rest: "/api/v3", web, name, is_gitea: false })
+    }
+
+    /// Reads the URL of a Gitea, or of a Forgejo.
+    ///
+    /// # Errors
+    /// In a sentence, when it is none.
+    pub fn gitea(text: &str) -> Result<Self, String> {
+        let text = text.trim_end_matches('/');
+        let host = Self::parse(text.strip_suffix("/api/v1").unwrap_or(text));
+        let host = host.map_err(|why| why.replace("of a GitHub's API", "of a Gitea"))?;
+        let web = host.api.clone();
+        Ok(Self { graphql: "", rest: "/api/v1", web, is_gitea: true, ..host })
+    }
+
+    /// Who it is, for people.
+    #[must_use]
+    pub const fn who(&self) -> &'static str {
+        if self.is_gitea { "Gitea" } else { "GitHub" }
+    }
+
+    /// What stands before a revision in the URL of a file's page.
+    #[must_use]
+    pub fn view(&self, revision: &str) -> &'static str {
+        let is_commit = matches!(revision.len(), 40 | 64)
+            && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match (self.is_gitea, is_commit) {
+            (false, _) => "blob",
+            (true, true) => "src/commit",
+            (true, false) => "src/branch",
+        }
+    }
+
+    /// Revision and path of a file's page, of what stands behind the repository in its URL; none,
+    /// where it is another page.
+    #[must_use]
+    pub fn revision_and_path<'a>(&self, view: &str, rest: &'a str) -> Option<&'a str> {
+        match (self.is_gitea, view) {
+            (false, "blob" | "tree" | "raw" | "edit") => Some(rest),
+            (true, "src" | "raw") => {
+                rest.strip_prefix("branch/").or_else(|| rest.strip_prefix("commit/"))
+            }
+            _ => None,
+        }
     }
 }
 
