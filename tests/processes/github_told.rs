@@ -16,7 +16,7 @@ use support::process::{Answer, Client, last_json, skip};
 use crate::github_read::{component, github, looked, of, references, serve};
 use crate::program;
 
-const SECRET: &str = "a-secret-of-the-webhook";
+pub(crate) const SECRET: &str = "a-secret-of-the-webhook";
 
 #[test]
 fn all_bodies_that_github_publishes_are_understood_as_changes() {
@@ -86,7 +86,7 @@ fn all_bodies_that_github_publishes_are_understood_as_changes() {
 }
 
 /// Delivers, as GitHub does.
-fn deliver(client: &Client, event: &str, id: &str, body: &Value) -> Answer {
+pub(crate) fn deliver(client: &Client, event: &str, id: &str, body: &Value) -> Answer {
     let body = body.to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());

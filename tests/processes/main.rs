@@ -12,6 +12,7 @@ mod command_line;
 mod corpus;
 mod erasure;
 mod files;
+mod gitea;
 mod github_contract;
 mod github_read;
 mod github_told;

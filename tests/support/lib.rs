@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, missing_docs, reason = "a test stops where it fails")]
 
 pub mod catalog;
+pub mod gitea;
 pub mod github;
 pub mod history;
 pub mod kafka;

@@ -129,7 +129,7 @@ impl Gitea {
     /// The commit that a repository's default branch is at; none, where there is none, or it may
     /// not be seen.
     async fn head(&self, of: &Listed) -> Result<Option<String>, Failure> {
-        if of.empty || of.default_branch.is_empty() {
+        if of.default_branch.is_empty() {
             return Ok(None);
         }
         let (name, branch) = (full_name(&of.full_name), escaped(&of.default_branch));
@@ -256,7 +256,8 @@ fn repository(of: &Listed, head: Option<&str>) -> Value {
         "url": of.html_url,
         "isArchived": of.archived,
         "isFork": of.fork,
-        "isEmpty": of.empty,
+        // After the first push it is said to be empty for a while.
+        "isEmpty": of.empty && head.is_none(),
         "visibility": visibility,
         "repositoryTopics": {"nodes": topics.collect::<Vec<_>>()},
         "defaultBranchRef":
