@@ -46,12 +46,8 @@ fn until_described(client: &Client, name: &str, description: &str) -> Value {
     until(client, &by_name(name), is).body
 }
 
-#[test]
-fn what_is_pushed_to_a_forge_and_delivered_by_it_shows() {
-    let gitea = match Gitea::start() {
-        Ok(gitea) => gitea,
-        Err(why) => return skip("a real forge", &why),
-    };
+/// An organization with a repository of catalog files, one of code, and one without a commit.
+fn fill(gitea: &Gitea) {
     gitea.api("POST", "/orgs", &json!({"username": "acme"}));
     for name in ["shop", "code", "empty"] {
         gitea.repository("acme", name);
@@ -72,7 +68,30 @@ fn what_is_pushed_to_a_forge_and_delivered_by_it_shows() {
         ],
     );
     gitea.push("acme/code", &[("main.rs", Some("fn main() {}\n"))]);
+}
 
+/// What is forged is refused, and what comes twice.
+fn refuses(client: &Client) {
+    let body = json!({"ref": "refs/heads/main", "repository":
+        {"name": "shop", "full_name": "acme/shop", "default_branch": "main"}, "commits": []});
+    assert_eq!(deliver(client, "push", "1", &body).status, 200);
+    assert_eq!(deliver(client, "push", "1", &body).status, 409);
+    let forged = [
+        ("X-GitHub-Event", "push"),
+        ("X-GitHub-Delivery", "2"),
+        ("X-Hub-Signature-256", "sha256=00"),
+    ];
+    let forged = client.try_post("/api/events/http/gh", &forged, &body.to_string()).unwrap();
+    assert_eq!(forged.status, 401);
+}
+
+#[test]
+fn what_is_pushed_to_a_forge_and_delivered_by_it_shows() {
+    let gitea = match Gitea::start() {
+        Ok(gitea) => gitea,
+        Err(why) => return skip("a real forge", &why),
+    };
+    fill(&gitea);
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path(), &gitea, 3600);
     let client = server.client();
@@ -99,18 +118,7 @@ fn what_is_pushed_to_a_forge_and_delivered_by_it_shows() {
     until(&client, &by_name("code"), |answer| answer.status == 404);
     assert_eq!(references(&client).join(" "), "api:pay component:shop");
 
-    // What is forged is refused, and what comes twice.
-    let body = json!({"ref": "refs/heads/main", "repository":
-        {"name": "shop", "full_name": "acme/shop", "default_branch": "main"}, "commits": []});
-    assert_eq!(deliver(&client, "push", "1", &body).status, 200);
-    assert_eq!(deliver(&client, "push", "1", &body).status, 409);
-    let forged = [
-        ("X-GitHub-Event", "push"),
-        ("X-GitHub-Delivery", "2"),
-        ("X-Hub-Signature-256", "sha256=00"),
-    ];
-    let forged = client.try_post("/api/events/http/gh", &forged, &body.to_string()).unwrap();
-    assert_eq!(forged.status, 401);
+    refuses(&client);
 
     gitea.api("DELETE", "/repos/acme/shop", &Value::Null);
     until(&client, &by_name("shop"), |answer| answer.status == 404);
