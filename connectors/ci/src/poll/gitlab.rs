@@ -134,14 +134,16 @@ impl GitLab {
             let page = self.site.get(&list, None).await?;
             desk.answered(page.date());
             let pipelines = page.json::<Vec<PipelineAttributes>>()?;
-            let last = pipelines.iter().filter_map(changed).max();
+            let times = pipelines.iter().filter_map(changed);
+            let (first, last) = (times.clone().min(), times.max());
             self.tell(path, pipelines, done, desk).await?;
             if !has_next(&page) {
                 return Ok(());
             }
             // What changes meanwhile moves to the end, and would move others to pages that were
-            // read: it is gone on by time, and by pages only where that does not lead on.
-            let next = last.map(|last| before(last, 1)).filter(|next| *next > since);
+            // read: it is gone on by time, and by pages only where that does not lead on, because
+            // all of a page changed within a second.
+            let next = last.map(|last| before(last, 1)).filter(|next| first <= Some(*next));
             (since, number) = next.map_or((since, number + 1), |next| (next, 1));
             if at == PAGES_MAX {
                 let most = PAGE * PAGES_MAX;

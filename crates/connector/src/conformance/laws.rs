@@ -22,12 +22,12 @@ const STOPS_WITHIN: Duration = Duration::from_secs(5);
 /// How long a connector runs against a source that does not answer before it is told to stop.
 const HANGS: Duration = Duration::from_secs(1);
 
-/// What a source holds where it is large, in things and in bytes of each.
-const LARGE: (u32, usize) = (3000, 10_000);
+/// What a connector may hold of a large source at the same time: pages of it, what waits to be
+/// taken, and a few words for each thing. All of it is so many times as much at the least.
+const ALL_TO_HELD: u64 = 2;
 
-/// What a connector may hold of it at the same time, in bytes: pages of it, and what waits to be
-/// taken.
-const HELD_MAX: u64 = 10_000_000;
+/// How large a source that is large has to be at the least, in bytes: several times its pages.
+const LARGE_MIN: u64 = 30_000_000;
 
 type Check = fn(&mut Law);
 
@@ -279,7 +279,9 @@ fn fails(law: &mut Law) {
 }
 
 fn bounded(law: &mut Law) {
-    let (count, bytes) = LARGE;
+    let (count, bytes) = law.bench.large();
+    let all = u64::from(count) * bytes as u64;
+    assert!(all >= LARGE_MIN, "{all} bytes are not large");
     let mut held = things(count);
     held.iter_mut().for_each(|thing| thing.bytes = bytes);
     law.bench.hold(&held);
@@ -289,7 +291,7 @@ fn bounded(law: &mut Law) {
     law.until_shown(&held);
     law.stop(running);
     let most = law.known.borrow().most.saturating_sub(before);
-    assert!(most < HELD_MAX, "{most} bytes were held at the same time");
+    assert!(most < all / ALL_TO_HELD, "{most} bytes of {all} were held at the same time");
 }
 
 fn stops(law: &mut Law) {

@@ -47,6 +47,12 @@ pub trait Bench {
         thing.name.clone()
     }
 
+    /// A source that is large: how many things, with how many bytes each. Together they
+    /// have to be several times as large as a page.
+    fn large(&self) -> (u32, usize) {
+        (3000, 10_000)
+    }
+
     /// Whether what is gone from the source is withdrawn; what happened is not.
     fn withdraws(&self) -> bool {
         true
