@@ -8,9 +8,11 @@
 
 mod codec;
 mod cursors;
+mod deliveries;
 mod documents;
 mod filters;
 mod frames;
+mod lines;
 mod naive;
 mod records;
 mod references;
@@ -30,9 +32,11 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "codec", check: codec::check },
     Target { name: "cursors", check: cursors::check },
+    Target { name: "deliveries", check: deliveries::check },
     Target { name: "documents", check: documents::check },
     Target { name: "filters", check: filters::check },
     Target { name: "frames", check: frames::check },
+    Target { name: "lines", check: lines::check },
     Target { name: "records", check: records::check },
     Target { name: "references", check: references::check },
     Target { name: "rows", check: rows::check },
