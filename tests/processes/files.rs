@@ -119,7 +119,16 @@ fn a_folder_that_vanishes_does_not_empty_the_catalog() {
         .iter()
         .find(|scope| scope.pointer("/condition/withdrawals").is_some_and(Value::is_number))
         .unwrap();
+    let way = &scope["approve"];
     let scope = scope["scope"].as_str().unwrap();
+    let expected = json!({
+        "method": "POST", "path": "/api/connectors/approve", "body": {"scope": scope, "atMost": 150},
+    });
+    assert_eq!(*way, expected);
+    let list = program().run(&["connectors", "list", "--server", &server.url]);
+    let list = String::from_utf8(list.stdout).unwrap();
+    let says = format!("approve --server {} --at-most 150 {scope}", server.url);
+    assert!(list.contains(&says), "{list}");
     let approved = program().run(&["connectors", "approve", "--server", &server.url, scope]);
     assert!(approved.status.success(), "{approved:?}");
     until(&client, count, |answer| answer.body["totalItems"] == 50);

@@ -274,10 +274,14 @@ fn trying_a_connector_says_what_is_missing() {
     }
     let args =
         ["connectors", "run", "--config", path, "--once", "--dry-run", "github/gh", "--json"];
-    let found = last_json(&program().run(&args));
-    assert_eq!(found["found"][0]["entity"], "component:default/a", "{found}");
-    assert_eq!(found["found"][0]["scope"], "github/gh/acme/a");
-    let pointer = found["found"][0]["pointer"].as_str().unwrap();
+    let output = program().run(&args);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let found = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let found = found.into_iter().find(|record| record["subject"] == "component:default/a");
+    let found = found.unwrap_or_else(|| panic!("{text}"));
+    assert_eq!(found["type"], "dev.annals.entity.seen.v1");
+    assert_eq!(found["data"]["scope"], "github/gh/acme/a");
+    let pointer = found["sourcepointer"].as_str().unwrap();
     assert!(
         pointer.starts_with("acme/a@") && pointer.ends_with(":catalog-info.yaml#0"),
         "{pointer}"

@@ -10,6 +10,7 @@ mod ci_asked;
 mod ci_published;
 mod command_line;
 mod corpus;
+mod dry_run;
 mod erasure;
 mod files;
 mod gitea;

@@ -278,12 +278,7 @@ fn connectors_are_tried_and_nothing_is_kept() {
         let output = program().run(&run);
         assert_eq!(output.status.code(), Some(1), "one is refused: {output:?}");
         let told = support::process::last_json(&output);
-        assert_eq!(
-            (told["found"].as_array().unwrap().len(), &told["refused"]),
-            (3, &json!(1)),
-            "{told}"
-        );
-        assert_eq!(told["found"][0]["entity"], "component:default/a", "{told}");
+        assert_eq!((&told["found"], &told["refused"]), (&json!(3), &json!(1)), "{told}");
     }
     let output = program().run(&["connectors", "test", "--config", config, "files/other"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -63,7 +63,7 @@ pub(crate) struct Runner {
 
 impl Runner {
     fn new(config: Config, start: Start, emitter: Emitter, requests: Requests) -> Self {
-        let Start { cursor, scopes, mut targets } = start;
+        let Start { cursor, scopes, mut targets, observed: _ } = start;
         let wanted = wanted(&config, &targets.borrow_and_update());
         Self {
             source: config.source(),

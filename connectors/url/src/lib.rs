@@ -23,7 +23,7 @@ mod words;
 
 pub use config::Config;
 pub use read::{Read, Reader};
-pub use run::{SCOPES, SOURCE, run};
+pub use run::{SCOPES, SOURCE, once, run};
 pub use schedule::scope_of;
 
 /// Why a configuration can't be used.

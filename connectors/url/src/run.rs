@@ -31,6 +31,9 @@ const EMITTED_EVERY: Duration = Duration::from_secs(20 * 3600);
 /// How long it waits after the catalog took nothing, and before it asks again for what is held.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// Longer than anything is read.
+const AGES: Duration = Duration::from_hours(24);
+
 /// Keeps a catalog in step with what URLs hold, until it is told to stop (`stopping` becomes true,
 /// or its sender is dropped) or the catalog takes nothing any more.
 pub async fn run(
@@ -39,21 +42,40 @@ pub async fn run(
     emitter: Emitter,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let runner = Runner {
-        reader: Reader::new(&config),
-        poll: config.poll,
-        schedule: Schedule::new(start.scopes),
-        retired_at: Instant::now(),
-        targets: start.targets,
-        emitter,
-        jobs: JoinSet::new(),
-    };
+    let runner = Runner::new(&config, start, emitter);
     tokio::select! {
         biased;
         _ = stopping.wait_for(|stop| *stop) => {}
         // The catalog takes nothing any more: it is being stopped.
         _ = runner.run() => {}
     }
+}
+
+/// Reads every target that is wanted once, and says of the source that it was looked at. Gives why
+/// targets could not be read, in words.
+///
+/// # Errors
+/// When the catalog takes nothing any more.
+pub async fn once(
+    config: &Config,
+    start: Start,
+    emitter: Emitter,
+) -> Result<Vec<String>, EmitError> {
+    // Nothing comes a second time while others are still being read.
+    let mut runner = Runner { poll: AGES, ..Runner::new(config, start, emitter) };
+    runner.look();
+    let mut unread = Vec::new();
+    runner.begin();
+    while let Some(done) = runner.jobs.join_next().await {
+        if let Ok((_, Ok(Done { unread: Some(why), .. }))) = &done {
+            unread.push(why.clone());
+        }
+        runner.done(done)?;
+        runner.begin();
+    }
+    runner.retire().await?;
+    runner.emitter.looked().await?;
+    Ok(unread)
 }
 
 struct Runner {
@@ -68,6 +90,18 @@ struct Runner {
 }
 
 impl Runner {
+    fn new(config: &Config, start: Start, emitter: Emitter) -> Self {
+        Self {
+            reader: Reader::new(config),
+            poll: config.poll,
+            schedule: Schedule::new(start.scopes),
+            retired_at: Instant::now(),
+            targets: start.targets,
+            emitter,
+            jobs: JoinSet::new(),
+        }
+    }
+
     async fn run(mut self) -> Result<(), EmitError> {
         let working = Status { state: ConnectorState::Working, scope: None, why: None };
         self.emitter.status(working).await?;
@@ -123,7 +157,7 @@ impl Runner {
                 return Ok(());
             }
         };
-        let soon = |next| Done { validators: Vec::new(), emitted: false, next };
+        let soon = |next| Done { validators: Vec::new(), emitted: false, next, unread: None };
         let done = match done {
             Ok(done) => done,
             Err(EmitError::Stopped) => return Err(EmitError::Stopped),
@@ -209,7 +243,7 @@ async fn read(
     match look {
         Look::Unchanged => {
             emitter.looked().await?;
-            Ok(Done { validators, emitted: false, next: poll })
+            Ok(Done { validators, emitted: false, next: poll, unread: None })
         }
         Look::Read(read) => {
             let validators = read.validators;
@@ -219,7 +253,9 @@ async fn read(
         Look::Unread(unread) => {
             let next = unread.retry_after.unwrap_or_default().max(poll);
             let outcome = say(&emitter, scope, &target, &wanters, &unread).await?;
-            Ok(shown_as(&outcome, Vec::new(), next))
+            let is_minded = outcome.refused > 0;
+            let why = is_minded.then(|| unread.fault.message.clone());
+            Ok(Done { unread: why, ..shown_as(&outcome, Vec::new(), next) })
         }
     }
 }
@@ -227,8 +263,11 @@ async fn read(
 /// What is held back has to be asked for again until it passes.
 fn shown_as(outcome: &Outcome, validators: Vec<Validator>, next: Duration) -> Done {
     match outcome.held {
-        Some(_) => Done { validators: Vec::new(), emitted: false, next: next.max(AGAIN) },
-        None => Done { validators, emitted: true, next },
+        Some(_) => {
+            let next = next.max(AGAIN);
+            Done { validators: Vec::new(), emitted: false, next, unread: None }
+        }
+        None => Done { validators, emitted: true, next, unread: None },
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Done {
     pub(crate) emitted: bool,
     /// When it is read again.
     pub(crate) next: Duration,
+    /// Why it could not be read, where somebody minds that.
+    pub(crate) unread: Option<String>,
 }
 
 #[derive(Debug)]
@@ -235,7 +237,7 @@ mod tests {
 
     fn done(etag: &str) -> Done {
         let validators = vec![Validator { url: "u".into(), etag: Some(etag.into()) }];
-        Done { validators, emitted: true, next: MINUTE }
+        Done { validators, emitted: true, next: MINUTE, unread: None }
     }
 
     #[test]

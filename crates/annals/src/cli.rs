@@ -365,27 +365,34 @@ pub(crate) enum Connectors {
         #[arg(long, value_name = "URL")]
         server: String,
     },
-    /// Read the source of each connector once, and say what is wrong. Nothing is kept.
+    /// Try the source of each connector, and say what is wrong or missing. Nothing is kept.
     Test {
         /// The configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// The data folder, for what locations in its catalog name [default: as configured].
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
         /// Only this source, such as `files/local`.
         #[arg(value_name = "SOURCE")]
         source: Option<String>,
     },
-    /// Print what a connector finds, a line each, and what of it is refused. Nothing is kept.
+    /// Read a source once and print what would be appended to the log, a line each: what differs
+    /// from the catalog in the data folder, on which a server may run. Nothing is kept.
     Run {
         /// The configuration.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// The data folder with the catalog to compare with [default: as configured].
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
         /// Once, and not again and again.
         #[arg(long, required = true)]
         once: bool,
         /// Without a log.
         #[arg(long, required = true)]
         dry_run: bool,
-        /// The source, such as `files/local`.
+        /// The source, such as `files/local`; `url/locations` for what locations name by URL.
         #[arg(value_name = "SOURCE")]
         source: String,
     },

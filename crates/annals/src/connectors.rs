@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::config;
 use crate::exit::Wrong;
+use crate::{config, retired};
 
 /// A connector, as it is configured.
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub(crate) enum Connector {
     Ci(ci::Config),
     GitHub(Box<github::Config>),
     Kubernetes(kubernetes::Config),
+    Retired(retired::Config),
 }
 
 impl Connector {
@@ -29,6 +30,7 @@ impl Connector {
             Self::Ci(config) => config.source(),
             Self::Kubernetes(config) => config.source(),
             Self::GitHub(config) => config.source(),
+            Self::Retired(config) => config.source(),
         }
     }
 
@@ -41,7 +43,8 @@ impl Connector {
             | Self::GitHub(_)
             | Self::Files(_)
             | Self::Kubernetes(_)
-            | Self::Process(_) => None,
+            | Self::Process(_)
+            | Self::Retired(_) => None,
         }
     }
 }
@@ -70,7 +73,7 @@ pub(crate) fn read(values: &[Value], folder: &Path) -> Result<Vec<Connector>> {
 }
 
 fn read_one(value: &Value, folder: &Path) -> Result<Connector> {
-    const KINDS: [&str; 6] = ["ci", "files", "gitea", "github", "kubernetes", "process"];
+    const KINDS: [&str; 7] = ["ci", "files", "gitea", "github", "kubernetes", "process", "retired"];
     match value.get("kind").and_then(Value::as_str) {
         Some("files") => {
             let config: files::Config = part(value)?;
@@ -90,6 +93,7 @@ fn read_one(value: &Value, folder: &Path) -> Result<Connector> {
             let config: process::Config = part(value)?;
             Ok(Connector::Process(config.in_folder(folder)))
         }
+        Some("retired") => Ok(Connector::Retired(part(value)?)),
         Some(other) => {
             let nearest = model::nearest::nearest(other, KINDS);
             let hint = nearest.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();

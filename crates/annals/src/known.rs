@@ -13,18 +13,19 @@ use views::{Reader, Views};
 
 /// What the views know.
 pub(crate) struct KnownViews {
-    views: Arc<Views>,
+    /// Absent where nothing was ever folded.
+    views: Option<Arc<Views>>,
     progress: Arc<Progress>,
 }
 
 impl KnownViews {
-    pub(crate) fn new(views: Arc<Views>, progress: Arc<Progress>) -> Self {
+    pub(crate) fn new(views: Option<Arc<Views>>, progress: Arc<Progress>) -> Self {
         Self { views, progress }
     }
 
     /// Nothing is known before the first record is folded.
     fn reader(&self) -> Option<Reader> {
-        self.views.reader()
+        self.views.as_ref()?.reader()
     }
 }
 
@@ -54,7 +55,7 @@ impl Known for KnownViews {
     }
 
     fn clock(&self) -> Option<Timestamp> {
-        self.views.clock()
+        self.views.as_ref()?.clock()
     }
 
     fn scope(&self, name: &ScopeName) -> Result<Option<KnownScope>, KnownError> {
@@ -124,6 +125,11 @@ impl Known for KnownViews {
         let Some(reader) = self.reader() else { return Ok(None) };
         let value = reader.observed(source, entity, aspect).map_err(|error| unknown(&error))?;
         Ok(value.map(String::from))
+    }
+
+    fn observed(&self, source: &SourceName) -> Result<Vec<(EntityRef, Box<str>)>, KnownError> {
+        let Some(reader) = self.reader() else { return Ok(Vec::new()) };
+        reader.observed_by(source).map_err(|error| unknown(&error))
     }
 
     fn happened(&self, source: &SourceName, key: &str) -> Result<bool, KnownError> {

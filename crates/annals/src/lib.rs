@@ -25,6 +25,7 @@ mod node;
 mod port;
 mod rebuild;
 mod report;
+mod retired;
 mod sources;
 mod topics;
 

@@ -266,7 +266,8 @@ impl Node {
         self.follow_to_the_end(stopping)?;
         let clock = system_clock();
         let name = node_name(&settings.data)?;
-        let known = KnownViews::new(Arc::clone(&self.views), Arc::clone(self.processor.progress()));
+        let progress = Arc::clone(self.processor.progress());
+        let known = KnownViews::new(Some(Arc::clone(&self.views)), progress);
         let in_force = self.policy_in_force()?;
         let kinds = match &settings.policy {
             Some(policy) => policy.kinds.clone(),

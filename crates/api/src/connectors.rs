@@ -8,7 +8,7 @@ use axum::extract::{Extension, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use event::vocabulary::{ConnectorState, ScopeName};
 use event::{SourceName, Timestamp};
-use fold::{Condition, Source, Why};
+use fold::{Condition, Scope, Source, Why};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -165,6 +165,32 @@ pub(crate) struct ScopeShown {
     /// How many withdrawals may pass.
     #[schema(required = true)]
     approved: Option<u64>,
+    /// What lets pass the withdrawals that are held, where any are.
+    #[schema(required = true)]
+    approve: Option<WayToApprove>,
+}
+
+/// The request that lets held withdrawals pass.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WayToApprove {
+    method: &'static str,
+    path: &'static str,
+    body: ToApprove,
+}
+
+/// Its body.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ToApprove {
+    scope: String,
+    at_most: u64,
+}
+
+impl WayToApprove {
+    fn of(scope: &ScopeName, at_most: u64) -> Self {
+        let body = ToApprove { scope: scope.to_string(), at_most };
+        Self { method: "POST", path: "/api/connectors/approve", body }
+    }
 }
 
 /// How a source or a scope is.
@@ -196,7 +222,7 @@ pub(crate) async fn list(at: Now, State(api): State<Api>) -> Result<Response, Ap
         let sum = sums.entry(scope.source.clone()).or_default();
         sum.scopes += 1;
         sum.entities += scope.claims;
-        sum.held += scope.condition.as_ref().and_then(|of| of.withdrawals).unwrap_or(0);
+        sum.held += withdrawals(scope).unwrap_or(0);
         sum.verified = sum.verified.max(scope.verified.as_ref().map(|verified| verified.recorded));
     }
     let (mut fares, now) = (api.commands().fares(), SystemTime::now());
@@ -211,6 +237,7 @@ pub(crate) async fn list(at: Now, State(api): State<Api>) -> Result<Response, Ap
         entities: scope.claims,
         condition: scope.condition.as_ref().map(condition),
         approved: scope.approval.as_ref().map(|approval| approval.at_most),
+        approve: withdrawals(&scope).map(|held| WayToApprove::of(&name, held)),
     });
     let quarantined = reader.quarantine(REFUSALS_MAX)?.into_iter();
     let quarantined = quarantined.map(|(offset, row)| Quarantined { offset, why: words(row.why) });
@@ -225,6 +252,11 @@ pub(crate) async fn list(at: Now, State(api): State<Api>) -> Result<Response, Ap
         api_versions: api_versions.cloned().collect(),
     };
     Ok(([at.header()], Json(body)).into_response())
+}
+
+/// How many withdrawals a scope holds back, if any.
+fn withdrawals(scope: &Scope) -> Option<u64> {
+    scope.condition.as_ref().and_then(|of| of.withdrawals)
 }
 
 fn shown(

@@ -189,6 +189,8 @@ pub struct Start {
     pub cursor: Option<String>,
     /// Its scopes that the catalog knows. Their names all begin with the source's name and `/`.
     pub scopes: Vec<ScopeName>,
+    /// What it observed in earlier lives, by entity and aspect, and has not ended.
+    pub observed: Vec<(EntityRef, Box<str>)>,
     /// The targets that Location entities want it to read, as they change.
     pub targets: watch::Receiver<Arc<Vec<Target>>>,
 }

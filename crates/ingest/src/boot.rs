@@ -240,6 +240,10 @@ mod tests {
             Ok(None)
         }
 
+        fn observed(&self, _: &SourceName) -> Result<Vec<(EntityRef, Box<str>)>, KnownError> {
+            Ok(Vec::new())
+        }
+
         fn happened(&self, _: &SourceName, _: &str) -> Result<bool, KnownError> {
             Ok(false)
         }

@@ -76,6 +76,12 @@ pub trait Known: Send + Sync {
         aspect: &str,
     ) -> Result<Option<String>, KnownError>;
 
+    /// What a source observes, by entity and aspect, as far as it has not ended.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    fn observed(&self, source: &SourceName) -> Result<Vec<(EntityRef, Box<str>)>, KnownError>;
+
     /// Whether a source has told an activity.
     ///
     /// # Errors

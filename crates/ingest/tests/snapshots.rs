@@ -115,6 +115,10 @@ impl Known for Fixed {
         Ok(known)
     }
 
+    fn observed(&self, _: &SourceName) -> Result<Vec<(EntityRef, Box<str>)>, KnownError> {
+        Ok(Vec::new())
+    }
+
     fn happened(&self, _: &SourceName, key: &str) -> Result<bool, KnownError> {
         let entries = self.log.read(0, Budget::default()).unwrap();
         Ok(entries.iter().any(|entry| match Event::of(entry.content.as_ref().unwrap()) {

@@ -26,7 +26,9 @@ struct State {
 pub struct Stopped(pub String);
 
 impl Progress {
-    pub(crate) fn new(offset: Option<Offset>) -> Self {
+    /// How far it is folded when nobody has gone on yet.
+    #[must_use]
+    pub fn new(offset: Option<Offset>) -> Self {
         Self {
             state: Mutex::new(State { offset, stopped: None }),
             changed: Condvar::new(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice,
-    Options, ReadOptions, Snapshot, WriteBatch, WriteBufferManager,
+    InfoLogger, LogLevel, Options, ReadOptions, Snapshot, WriteBatch, WriteBufferManager,
 };
 use self_cell::self_cell;
 
@@ -16,6 +16,9 @@ use crate::keys::{Family, KeyBytes, Table};
 /// The format that this program writes, and the only one that it reads: views of an earlier one are
 /// made anew from the log. 2: changes are logged by set, too, and sets are put aside.
 pub(crate) const FORMAT: u32 = 2;
+
+/// How often it is tried to open a database that another process is writing.
+const READ_ONLY_TRIES: u32 = 5;
 
 /// The least memory that the database is given, in bytes.
 const MEMORY_BYTES_MIN: usize = 64 * 1024 * 1024;
@@ -39,49 +42,56 @@ self_cell!(
 impl Store {
     /// Opens the database in a folder, and makes both where there is none.
     pub(crate) fn open(path: &Path, memory_bytes: usize) -> Result<Self, Error> {
-        let memory_bytes = memory_bytes.max(MEMORY_BYTES_MIN);
-        let cache = Cache::new_lru_cache(memory_bytes);
-        let buffers = memory_bytes / 3;
-        let manager =
-            WriteBufferManager::new_write_buffer_manager_with_cache(buffers, false, cache.clone());
-        let mut options = Options::default();
+        let (mut options, families, cache) = tuned(memory_bytes);
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        options.set_write_buffer_manager(&manager);
-        options.set_max_background_jobs(3);
-        options.set_max_total_wal_size(512 * 1024 * 1024);
-        options.set_keep_log_file_num(3);
         options.set_max_open_files(1024);
-        options.set_bytes_per_sync(1024 * 1024);
-        let families = Family::ALL.map(|family| {
-            ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache, buffers))
-        });
         let db = DB::open_cf_descriptors(&options, path, families)
             .map_err(|source| storage_error("be opened", path, source))?;
         let store = Self { db: Arc::new(db), path: path.to_owned(), cache };
-        store.check_format()?;
+        if store.format()?.is_none() {
+            let mut batch = WriteBatch::default();
+            let key = KeyBytes::new(Table::Format);
+            batch.put_cf(store.family(Table::Format), &key.0, FORMAT.to_be_bytes());
+            store.write(batch)?;
+        }
         Ok(store)
     }
 
-    fn check_format(&self) -> Result<(), Error> {
-        let key = KeyBytes::new(Table::Format);
-        match self.get(Table::Format, &key)? {
-            None => {
-                let mut batch = WriteBatch::default();
-                batch.put_cf(self.family(Table::Format), &key.0, FORMAT.to_be_bytes());
-                self.write(batch)
-            }
-            Some(stored) => {
-                let found = stored[..].try_into().map_or(u32::MAX, u32::from_be_bytes);
-                if found > FORMAT {
-                    return Err(Error::Newer { path: self.path.clone(), found, known: FORMAT });
+    /// Opens the database in a folder as it is now, which another process may be writing.
+    pub(crate) fn open_read_only(path: &Path, memory_bytes: usize) -> Result<Self, Error> {
+        let mut tries = READ_ONLY_TRIES;
+        loop {
+            let (mut options, families, cache) = tuned(memory_bytes);
+            // All files are opened at once: the other process may remove them from the folder.
+            options.set_max_open_files(-1);
+            // Nothing is written, no log of RocksDB's own either.
+            options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
+            match DB::open_cf_descriptors_read_only(&options, path, families, false) {
+                Ok(db) => {
+                    let store = Self { db: Arc::new(db), path: path.to_owned(), cache };
+                    store.format()?;
+                    return Ok(store);
                 }
-                if found < FORMAT {
-                    return Err(Error::Older { path: self.path.clone() });
-                }
-                Ok(())
+                // One of them was removed before it was opened.
+                Err(_) if tries > 1 => tries -= 1,
+                Err(source) => return Err(storage_error("be opened", path, source)),
             }
         }
+    }
+
+    /// The format that the database is of, if it was ever written: no other than this program's.
+    fn format(&self) -> Result<Option<u32>, Error> {
+        let stored = self.get(Table::Format, &KeyBytes::new(Table::Format))?;
+        let Some(stored) = stored else { return Ok(None) };
+        let found = stored[..].try_into().map_or(u32::MAX, u32::from_be_bytes);
+        if found > FORMAT {
+            return Err(Error::Newer { path: self.path.clone(), found, known: FORMAT });
+        }
+        if found < FORMAT {
+            return Err(Error::Older { path: self.path.clone() });
+        }
+        Ok(Some(found))
     }
 
     pub(crate) fn family(&self, table: Table) -> &rocksdb::ColumnFamily {
@@ -146,6 +156,25 @@ impl Store {
     pub(crate) fn snapshots(&self) -> u64 {
         self.db.property_int_value("rocksdb.num-snapshots").ok().flatten().unwrap_or(0)
     }
+}
+
+/// What every database of the views is opened with, and the cache that its families share.
+fn tuned(memory_bytes: usize) -> (Options, [ColumnFamilyDescriptor; Family::ALL.len()], Cache) {
+    let memory_bytes = memory_bytes.max(MEMORY_BYTES_MIN);
+    let cache = Cache::new_lru_cache(memory_bytes);
+    let buffers = memory_bytes / 3;
+    let manager =
+        WriteBufferManager::new_write_buffer_manager_with_cache(buffers, false, cache.clone());
+    let mut options = Options::default();
+    options.set_write_buffer_manager(&manager);
+    options.set_max_background_jobs(3);
+    options.set_max_total_wal_size(512 * 1024 * 1024);
+    options.set_keep_log_file_num(3);
+    options.set_bytes_per_sync(1024 * 1024);
+    let families = Family::ALL.map(|family| {
+        ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache, buffers))
+    });
+    (options, families, cache)
 }
 
 /// Every family was opened with the database, so it is there.

@@ -104,7 +104,19 @@ impl Views {
     /// # Errors
     /// When the folder is in use, was written by a later version, is damaged, or can't be used.
     pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
-        let store = Store::open(path, options.memory_bytes)?;
+        Self::over(Store::open(path, options.memory_bytes)?, options)
+    }
+
+    /// Opens the views in a folder for reading, as they are now; a node may be writing them. They
+    /// stay as they are, whatever it writes.
+    ///
+    /// # Errors
+    /// When there are none, or they were written by another version, are damaged, or can't be used.
+    pub fn open_read_only(path: &Path, options: Options) -> Result<Self, Error> {
+        Self::over(Store::open_read_only(path, options.memory_bytes)?, options)
+    }
+
+    fn over(store: Store, options: Options) -> Result<Self, Error> {
         let applied = store.get(Table::Applied, &KeyBytes::new(Table::Applied))?;
         let applied = applied.map(|row| Applied::read(&row)).transpose()?;
         let index = index::open(&store, options.lists.aside_min)?;

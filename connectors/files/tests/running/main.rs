@@ -70,6 +70,7 @@ impl World {
         let start = Start {
             cursor: None,
             scopes: self.state.borrow().scopes.keys().cloned().collect(),
+            observed: Vec::new(),
             targets: self.targets.subscribe(),
         };
         let (state, targets) = (self.state.clone(), self.targets.clone());
@@ -570,7 +571,7 @@ async fn a_configuration_that_is_none_is_refused() {
     let (emitter, _emissions) = connector::channel();
     let (_stop, stopping) = watch::channel(false);
     let (_sender, targets) = watch::channel(Arc::new(Vec::new()));
-    let start = Start { cursor: None, scopes: Vec::new(), targets };
+    let start = Start { cursor: None, scopes: Vec::new(), observed: Vec::new(), targets };
     let config = Config::new("a/b", vec!["x".into()]);
     let end = files::run(config, Vec::new(), start, emitter, stopping).await;
     assert!(matches!(end, Err(Error::Id(_))));

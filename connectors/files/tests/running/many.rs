@@ -17,7 +17,8 @@ fn many(
     }
     let (emitter, emissions) = connector::channel();
     let (stop, stopping) = watch::channel(false);
-    let start = Start { cursor: None, scopes: Vec::new(), targets: world.targets.subscribe() };
+    let targets = world.targets.subscribe();
+    let start = Start { cursor: None, scopes: Vec::new(), observed: Vec::new(), targets };
     let run = files::run(world.config.clone(), Vec::new(), start, emitter, stopping);
     (emissions, stop, tokio::spawn(run))
 }

@@ -85,7 +85,7 @@ impl Running {
         let scopes: BTreeSet<&String> = scopes.collect();
         let scopes = scopes.into_iter().map(|scope| ScopeName::new(scope).unwrap()).collect();
         let (_, targets) = watch::channel(Arc::default());
-        let start = Start { cursor: None, scopes, targets };
+        let start = Start { cursor: None, scopes, observed: Vec::new(), targets };
         let (carriers, carried) = watch::channel(Arc::default());
         let (stop, stopping) = watch::channel(false);
         let (emitter, emissions) = connector::channel();

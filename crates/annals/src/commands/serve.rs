@@ -27,10 +27,10 @@ use crate::port::IngestPort;
 use crate::report;
 use crate::topics::{self, TopicFare, TopicMetrics};
 
-mod carriers;
+pub(super) mod carriers;
 mod leading;
-mod sources;
-mod targets;
+pub(super) mod sources;
+pub(super) mod targets;
 
 use leading::{Leader, Leading, Telling, Written};
 use sources::Configured;

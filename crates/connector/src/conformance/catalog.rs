@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::vocabulary::{ConnectorState, ScopeName};
+use model::reference::EntityRef;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -85,6 +86,7 @@ impl Known {
         Start {
             cursor: self.cursor.clone(),
             scopes: self.scopes.keys().cloned().collect(),
+            observed: self.observed.keys().filter_map(observed).collect(),
             targets,
         }
     }
@@ -163,6 +165,12 @@ impl Known {
         };
         u64::from(changes)
     }
+}
+
+/// An entity with the name of its aspect.
+fn observed((entity, aspect): &(String, String)) -> Option<(EntityRef, Box<str>)> {
+    let entity = EntityRef::canonical(&format!("component:default/{entity}")).ok()?;
+    Some((entity, aspect.as_str().into()))
 }
 
 fn name(document: &Value) -> String {

@@ -21,7 +21,7 @@ const CARRIERS_EVERY: Duration = Duration::from_millis(500);
 const CARRIERS_MAX: usize = 1_000_000;
 
 /// What entities say.
-type Carried = BTreeMap<EntityRef, Selection>;
+pub(in crate::commands) type Carried = BTreeMap<EntityRef, Selection>;
 
 /// Follows what entities say, until it is told to stop.
 pub(super) fn watch(
@@ -69,7 +69,8 @@ pub(super) fn watch(
     Ok(carriers)
 }
 
-fn carried(views: &Views) -> Result<Carried, Error> {
+/// What entities say now.
+pub(in crate::commands) fn carried(views: &Views) -> Result<Carried, Error> {
     let Some(reader) = views.reader() else { return Ok(Carried::new()) };
     let carry = |annotation: &str| Filter::Field {
         path: format!("metadata.annotations.{annotation}"),

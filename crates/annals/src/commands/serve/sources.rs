@@ -19,6 +19,7 @@ use crate::config::{Config, own_api_versions};
 use crate::connectors::Connector;
 use crate::deliveries::{Inbox, Receiver};
 use crate::node::{Node, version};
+use crate::retired;
 
 /// How long connectors get to stop.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -40,7 +41,8 @@ impl Configured {
             Connector::Ci(_)
             | Connector::Files(_)
             | Connector::Kubernetes(_)
-            | Connector::Process(_) => None,
+            | Connector::Process(_)
+            | Connector::Retired(_) => None,
         });
         all.collect()
     }
@@ -85,7 +87,8 @@ impl Sources {
                 Connector::Ci(_)
                 | Connector::Files(_)
                 | Connector::Kubernetes(_)
-                | Connector::Process(_) => None,
+                | Connector::Process(_)
+                | Connector::Retired(_) => None,
             }
             .unwrap_or_else(|| targets.files.clone());
             let (start, emitter) =
@@ -115,6 +118,10 @@ impl Sources {
                     }
                     Connector::GitHub(config) => {
                         follow_github(*config, start, emitter, &inbox, stopping).await
+                    }
+                    Connector::Retired(_) => {
+                        retired::run(start, emitter, stopping).await;
+                        Ok(())
                     }
                 };
                 if let Err(error) = ran {
@@ -192,9 +199,11 @@ fn carried(
 ) -> Result<Option<kubernetes::Carriers>> {
     match connector {
         Connector::Kubernetes(_) => Ok(Some(carriers::watch(tasks, node, stopping)?)),
-        Connector::Ci(_) | Connector::Files(_) | Connector::GitHub(_) | Connector::Process(_) => {
-            Ok(None)
-        }
+        Connector::Ci(_)
+        | Connector::Files(_)
+        | Connector::GitHub(_)
+        | Connector::Process(_)
+        | Connector::Retired(_) => Ok(None),
     }
 }
 
@@ -229,8 +238,9 @@ fn begin(
     let cursor = known.source(source)?.and_then(|source| source.cursor);
     let scopes = known.scopes(&format!("{source}/"))?;
     let scopes = scopes.into_iter().map(|(name, _)| name).collect();
+    let observed = known.observed(source)?;
     let (_, nothing) = watch::channel(Arc::default());
-    let start = start(Start { cursor, scopes, targets: nothing });
+    let start = start(Start { cursor, scopes, observed, targets: nothing });
     let (emitter, emissions) = connector::channel();
     let ingest = Arc::clone(ingest);
     let thread = std::thread::Builder::new().name(format!("take {source}"));

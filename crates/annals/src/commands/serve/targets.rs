@@ -29,10 +29,11 @@ pub(super) struct Targets {
 
 /// What is wanted now.
 #[derive(Default)]
-struct Wanted {
-    files: Vec<Target>,
-    urls: Vec<Target>,
-    github: Vec<Vec<Target>>,
+pub(in crate::commands) struct Wanted {
+    pub(in crate::commands) files: Vec<Target>,
+    pub(in crate::commands) urls: Vec<Target>,
+    /// What each connector of a GitHub reads, in their order.
+    pub(in crate::commands) github: Vec<Vec<Target>>,
 }
 
 impl Targets {
@@ -94,7 +95,10 @@ fn tell(sender: &watch::Sender<Arc<Vec<Target>>>, wanted: Vec<Target>) {
 }
 
 /// What is wanted, by who reads it.
-fn wanted(views: &Views, claims: &[github::Config]) -> Result<Wanted, Error> {
+pub(in crate::commands) fn wanted(
+    views: &Views,
+    claims: &[github::Config],
+) -> Result<Wanted, Error> {
     let github = vec![Vec::new(); claims.len()];
     let mut wanted = Wanted { github, ..Wanted::default() };
     let Some(reader) = views.reader() else { return Ok(wanted) };
