@@ -21,6 +21,11 @@ fn live() -> u64 {
     MEMORY.current_usage() as u64
 }
 
+/// How many bytes it held at the most.
+fn most() -> u64 {
+    MEMORY.peak_usage() as u64
+}
+
 /// Runs the suite.
 fn check<B: Bench + 'static>(make: impl Fn() -> B) {
     check_all(&|| Box::new(make()), live);

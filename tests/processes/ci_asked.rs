@@ -3,30 +3,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
+use support::ci::{TOKEN, build, github, gitlab, jenkins, pipeline, run};
 use support::process::{Answer, Client, Server};
-use support::scripted::{Fault, How, Reply, Request, Scripted};
+use support::scripted::{Fault, How, Reply, Scripted};
 
 use crate::{program, until};
 
-const TOKEN: &str = "t0ken-of-a-robot";
 const SECRET: &str = "a-secret-of-the-webhook";
-
-/// How long ago, as the API writes it.
-fn ago(seconds: i64) -> String {
-    time(seconds).to_string()
-}
-
-fn time(seconds_ago: i64) -> event::Timestamp {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let us = i64::try_from(now.as_micros()).unwrap() - seconds_ago * 1_000_000;
-    // Whole seconds, as GitHub has them.
-    event::Timestamp::from_micros(us / 1_000_000 * 1_000_000).unwrap()
-}
 
 /// Serves a connector, with the entity on which everything shows.
 fn serve(folder: &Path, from: &str, poll: &Value, more: &Value) -> Server {
@@ -104,92 +91,6 @@ fn records(folder: &Path, kind: &str) -> Vec<String> {
     let kind = format!("\"dev.annals.{kind}.v1\"");
     let text = fs::read_to_string(&file).unwrap();
     text.lines().filter(|line| line.contains(&kind)).map(str::to_owned).collect()
-}
-
-type Shared<T> = Arc<Mutex<T>>;
-
-/// A page of a list, with `Link` as GitHub and GitLab write it.
-fn page(request: &Request, all: &[Value], wrap: impl Fn(&[Value]) -> Value) -> Reply {
-    let size = request.number("per_page").unwrap_or(30);
-    let at = request.number("page").unwrap_or(1);
-    let rest = all.get((at - 1) * size..).unwrap_or_default();
-    let body = wrap(&rest[..rest.len().min(size)]);
-    let reply = Reply::json(&body);
-    if rest.len() > size {
-        let next =
-            format!("<http://elsewhere.example{}?page={}>; rel=\"next\"", request.path, at + 1);
-        return reply.with("link", &next);
-    }
-    reply
-}
-
-/// What a GitHub of tests holds.
-#[derive(Default)]
-struct GitHub {
-    /// Of `acme/checkout`.
-    runs: Vec<Value>,
-    left: i64,
-    token: &'static str,
-}
-
-fn run(id: u64, seconds_ago: i64, status: &str) -> Value {
-    json!({
-        "id": id, "name": "build", "run_number": id, "run_attempt": 1, "event": "push",
-        "status": status, "conclusion": if status == "completed" { json!("success") } else { json!(null) },
-        "head_branch": "main", "head_sha": "c0ffee", "html_url": format!("https://h/runs/{id}"),
-        "created_at": ago(seconds_ago), "run_started_at": ago(seconds_ago), "updated_at": ago(seconds_ago),
-        "repository": {"full_name": "acme/checkout"}, "actor": {"login": "somebody"},
-    })
-}
-
-/// A GitHub that keeps to its API: entity tags, pages, a budget.
-fn github(runs: Vec<Value>) -> (Scripted, Shared<GitHub>) {
-    let state = Arc::new(Mutex::new(GitHub { runs, left: 5000, token: TOKEN }));
-    let kept = Arc::clone(&state);
-    let site = Scripted::new(move |request| {
-        let mut state = kept.lock().unwrap();
-        let tokens = ["Bearer", "token"].map(|kind| format!("{kind} {}", state.token));
-        if !tokens.iter().any(|token| token == request.header("authorization")) {
-            return Reply::status(401).with_body("{\"message\": \"Bad credentials\"}");
-        }
-        let path = request.path.strip_prefix("/api/v3").unwrap_or_default();
-        let repositories = ["checkout", "old", "quiet"]
-            .map(|name| json!({"full_name": format!("acme/{name}"), "archived": name == "old"}));
-        let none = |page: &[Value]| json!({"total_count": 1, "workflow_runs": page});
-        let one = path.strip_prefix("/repos/acme/checkout/actions/runs/");
-        let reply = match path {
-            "/orgs/acme/repos" => page(request, &repositories, |page| json!(page)),
-            "/repos/acme/checkout/actions/runs" => page(request, &state.runs, none),
-            "/repos/acme/quiet/actions/runs" => page(request, &[], none),
-            _ => match one.and_then(|id| id.split('/').next()) {
-                Some(id) if path.ends_with("/jobs") => {
-                    let job = json!({
-                        "id": 7000 + id.parse::<u64>().unwrap(), "run_id": 1, "name": "test",
-                        "status": "completed", "conclusion": "failure", "completed_at": ago(5),
-                    });
-                    page(request, &[job], |page| json!({"jobs": page}))
-                }
-                Some(id) => {
-                    match state.runs.iter().find(|run| run["id"].as_u64() == id.parse().ok()) {
-                        Some(run) => Reply::json(run),
-                        None => Reply::status(404),
-                    }
-                }
-                None => Reply::status(404).with_body("{\"message\": \"Not Found\"}"),
-            },
-        };
-        let tag = format!("W/\"{}\"", blake3::hash(reply.body.as_bytes()).to_hex());
-        let is_same = request.header("if-none-match") == tag;
-        let reply =
-            if is_same { Reply { status: 304, body: String::new(), ..reply } } else { reply };
-        state.left -= i64::from(!is_same);
-        reply
-            .with("etag", &tag)
-            .with("x-ratelimit-limit", "5000")
-            .with("x-ratelimit-remaining", &state.left.to_string())
-            .with("x-ratelimit-reset", "4000000000")
-    });
-    (site, state)
 }
 
 fn github_poll(site: &Scripted) -> Value {
@@ -316,79 +217,6 @@ fn what_had_not_ended_on_github_is_asked_for_again_after_a_restart() {
     assert_eq!(all.len(), 2 * 242 + 2);
 }
 
-/// What a GitLab of tests holds: pipelines of `shop/team/checkout`, in the order of their changes.
-#[derive(Default)]
-struct GitLab {
-    pipelines: Vec<Value>,
-}
-
-fn pipeline(id: u64, seconds_ago: i64, status: &str) -> Value {
-    json!({
-        "id": id, "iid": id, "project_id": 7, "sha": "c0ffee", "ref": "main", "status": status,
-        "source": "push", "created_at": ago(seconds_ago + 10), "updated_at": ago(seconds_ago),
-        "web_url": format!("https://gitlab.example/shop/team/checkout/-/pipelines/{id}"), "name": null,
-    })
-}
-
-fn gitlab() -> (Scripted, Shared<GitLab>) {
-    let state = Shared::<GitLab>::default();
-    let kept = Arc::clone(&state);
-    let site = Scripted::new(move |request| {
-        if request.header("private-token") != TOKEN {
-            return Reply::status(401).with_body("{\"message\": \"401 Unauthorized\"}");
-        }
-        let state = kept.lock().unwrap();
-        let projects = [
-            json!({"path_with_namespace": "shop/team/checkout", "builds_access_level": "private"}),
-            json!({"path_with_namespace": "shop/docs", "builds_access_level": "disabled"}),
-        ];
-        let of = "/api/v4/projects/shop/team/checkout/pipelines";
-        assert!(request.raw_path.contains("%2F") || request.path.contains("/groups/shop/"));
-        let list = |page: &[Value]| json!(page);
-        if request.path == "/api/v4/groups/shop/projects" {
-            return page(request, &projects, list);
-        }
-        if request.path == of {
-            let since = request.query.get("updated_after").map_or("", String::as_str);
-            let since = event::Timestamp::from_rfc3339(since).ok();
-            let mut changed: Vec<Value> = state.pipelines.clone();
-            changed.retain(|one| {
-                let at = event::Timestamp::from_rfc3339(one["updated_at"].as_str().unwrap());
-                since.is_none_or(|since| at.unwrap() > since)
-            });
-            changed.sort_by_key(|one| one["updated_at"].to_string());
-            return page(request, &changed, list)
-                .with("ratelimit-limit", "2000")
-                .with("ratelimit-remaining", "1999");
-        }
-        let rest = request.path.strip_prefix(of).unwrap_or_default().trim_start_matches('/');
-        let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
-        let found = state.pipelines.iter().find(|one| one["id"].as_u64() == id.parse().ok());
-        match (found, what) {
-            (Some(_), "jobs") => {
-                let of = |at: u64, status: &str| {
-                    json!({
-                        "id": id.parse::<u64>().unwrap() * 10 + at, "name": format!("job {at}"),
-                        "stage": "test", "status": status, "ref": "main",
-                        "started_at": ago(20), "finished_at": ago(5), "commit": {"id": "c0ffee"},
-                        "pipeline": {"id": 31}, "user": {"username": "somebody"},
-                    })
-                };
-                page(request, &[of(1, "success"), of(2, "failed"), of(3, "skipped")], list)
-            }
-            (Some(found), "") => {
-                let mut whole = found.clone();
-                if ["success", "failed"].contains(&found["status"].as_str().unwrap()) {
-                    whole["finished_at"] = json!("2026-08-12T15:26:29.734Z");
-                }
-                Reply::json(&whole)
-            }
-            _ => Reply::status(404).with_body("{\"message\": \"404 Not found\"}"),
-        }
-    });
-    (site, state)
-}
-
 #[test]
 fn pipelines_on_gitlab_are_told_as_they_go_with_their_jobs() {
     let (site, gitlab) = gitlab();
@@ -446,82 +274,6 @@ fn pipelines_on_gitlab_are_told_as_they_go_with_their_jobs() {
     assert_eq!(records(folder.path(), "activity.recorded").len(), 5 + 250);
 }
 
-/// What a Jenkins of tests holds: builds by the full name of their job, the newest first.
-type Jenkins = std::collections::BTreeMap<String, Vec<Value>>;
-
-fn build(number: u64, seconds_ago: i64, result: Option<&str>) -> Value {
-    json!({
-        "_class": "hudson.model.FreeStyleBuild", "number": number, "building": result.is_none(),
-        "result": result, "timestamp": time(seconds_ago).as_micros() / 1000, "duration": 4000,
-        "url": format!("https://ci.example/job/x/{number}/"),
-        "actions": [{}, null, {"lastBuiltRevision": {"SHA1": "c0ffee", "branch": [{"name": "origin/main"}]}}],
-    })
-}
-
-/// Answers as the remote API does, as far as `tree` is asked here: written after its documentation,
-/// since no Jenkins runs here.
-fn jenkins() -> (Scripted, Shared<Jenkins>) {
-    let state = Shared::<Jenkins>::default();
-    let kept = Arc::clone(&state);
-    let site = Scripted::new(move |request| {
-        // user:token
-        if request.header("authorization") != "Basic cm9ib3Q6dDBrZW4tb2YtYS1yb2JvdA==" {
-            return Reply::status(401).with_body("<html>Authentication required</html>");
-        }
-        let state = kept.lock().unwrap();
-        let path = request.path.strip_suffix("/api/json").unwrap().trim_matches('/');
-        let path = path.replace("job/", "");
-        let tree = request.query["tree"].clone();
-        let range = tree.rsplit_once('{').unwrap().1.trim_end_matches('}').split_once(',').unwrap();
-        let range = (range.0.parse::<usize>().unwrap(), range.1.parse::<usize>().unwrap());
-        let cut = |all: Vec<Value>| -> Vec<Value> {
-            all.into_iter().skip(range.0).take(range.1 - range.0).collect()
-        };
-        if tree.starts_with("builds[") || tree.starts_with("allBuilds[") {
-            assert!(!tree.contains("parameters") && !tree.contains("causes"), "{tree}");
-            let Some(builds) = state.get(&path) else { return Reply::status(404) };
-            let mut builds = builds.clone();
-            if tree.starts_with("builds[") {
-                builds.truncate(100);
-            }
-            let name = tree.split('[').next().unwrap();
-            return Reply::json(
-                &json!({"_class": "hudson.model.FreeStyleProject", name: cut(builds)}),
-            );
-        }
-        let mut jobs = std::collections::BTreeMap::<String, Value>::new();
-        for (full, builds) in state.iter() {
-            let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-            let Some(rest) = full.strip_prefix(&prefix) else { continue };
-            match rest.split_once('/') {
-                Some((folder, _)) => {
-                    jobs.insert(
-                        folder.into(),
-                        json!({"_class": "Folder", "name": folder, "jobs": [{}]}),
-                    );
-                }
-                None => {
-                    let last = builds.first().map(|last| {
-                        json!({"number": last["number"], "building": last["building"], "timestamp": last["timestamp"]})
-                    });
-                    jobs.insert(
-                        rest.into(),
-                        json!({"_class": "x", "name": rest, "lastBuild": last}),
-                    );
-                }
-            }
-        }
-        let is_multibranch = path == "shop/app";
-        let class = if is_multibranch {
-            "org.jenkinsci.plugins.workflow.multibranch.WorkflowMultiBranchProject"
-        } else {
-            "com.cloudbees.hudson.plugins.folder.Folder"
-        };
-        Reply::json(&json!({"_class": class, "jobs": cut(jobs.into_values().collect())}))
-    });
-    (site, state)
-}
-
 fn jenkins_poll(site: &Scripted) -> Value {
     json!({"url": site.url, "user": "robot", "token": TOKEN, "folders": ["shop"]})
 }
@@ -530,7 +282,7 @@ fn jenkins_poll(site: &Scripted) -> Value {
 fn jenkins_delivers(client: &Client) {
     let delivery = json!({
         "name": "a job", "url": "job/shop/job/a%20job/",
-        "build": {"number": 6, "phase": "FINALIZED", "status": "SUCCESS"},
+        "build": {"number": 6, "queue_id": 1006, "phase": "FINALIZED", "status": "SUCCESS"},
     });
     let path = format!("/api/events/http/it?token={SECRET}");
     let answer = client.try_post(&path, &[], &delivery.to_string()).unwrap();
@@ -566,13 +318,13 @@ fn builds_on_jenkins_are_told_as_they_go_in_folders_and_branches() {
     let server = serve(folder.path(), "jenkins", &jenkins_poll(&site), &json!({"secret": SECRET}));
     let client = server.client();
     entity(&client);
-    told(&client, "shop/a job/5/started");
+    told(&client, "shop/a job/5/queue-1005/started");
     // Another build overtakes it.
     put(
         "shop/a job",
         vec![build(6, 10, Some("SUCCESS")), build(5, 100, None), build(4, 200, Some("FAILURE"))],
     );
-    told(&client, "shop/a job/6/finished");
+    told(&client, "shop/a job/6/queue-1006/finished");
     jenkins_delivers(&client);
     put(
         "shop/a job",
@@ -582,11 +334,11 @@ fn builds_on_jenkins_are_told_as_they_go_in_folders_and_branches() {
             build(4, 200, Some("FAILURE")),
         ],
     );
-    told(&client, "shop/a job/5/finished");
+    told(&client, "shop/a job/5/queue-1005/finished");
     // One that is deleted while it runs is not looked for for ever.
     let all = jenkins.lock().unwrap()["shop/a job"].clone();
     put("shop/a job", [vec![build(7, 0, None)], all.clone()].concat());
-    told(&client, "shop/a job/7/started");
+    told(&client, "shop/a job/7/queue-1007/started");
     put("shop/a job", all);
     looked(&client, &looked(&client, &looked(&client, "")));
     let _ = site.asked();
@@ -599,11 +351,11 @@ fn builds_on_jenkins_are_told_as_they_go_in_folders_and_branches() {
     assert_told(
         &client,
         &expect![[r#"
-            pipelinerun.finished shop/a job/4/finished
-            pipelinerun.started shop/a job/5/started
-            pipelinerun.finished shop/a job/6/finished
-            pipelinerun.finished shop/a job/5/finished
-            pipelinerun.started shop/a job/7/started"#]],
+            pipelinerun.finished shop/a job/4/queue-1004/finished
+            pipelinerun.started shop/a job/5/queue-1005/started
+            pipelinerun.finished shop/a job/6/queue-1006/finished
+            pipelinerun.finished shop/a job/5/queue-1005/finished
+            pipelinerun.started shop/a job/7/queue-1007/started"#]],
     );
     let (_, said) = server.stop();
     assert!(!said.contains(TOKEN) && !said.contains("cm9ib3Q6"), "{said}");
@@ -613,7 +365,10 @@ fn builds_on_jenkins_are_told_as_they_go_in_folders_and_branches() {
     let of: Vec<&String> = all.iter().filter(|line| line.contains("shop/app/")).collect();
     assert_eq!(of.len(), 3);
     assert!(of.iter().all(|line| line.contains(r#""value":"shop/app"}"#)), "{of:?}");
-    assert!(of.iter().any(|line| line.contains("shop/app/feature%2Fx/1/finished")), "{of:?}");
+    assert!(
+        of.iter().any(|line| line.contains("shop/app/feature%2Fx/1/queue-1001/finished")),
+        "{of:?}"
+    );
 }
 
 /// What goes wrong, and what is said of it. Jenkins is asked by what asks GitLab: what takes long,
@@ -725,7 +480,7 @@ fn faults_of_jenkins_are_said_and_lose_nothing() {
             .entry("shop/a job".into())
             .or_default()
             .insert(0, build(number, 0, Some("SUCCESS")));
-        format!("shop/a job/{number}/finished")
+        format!("shop/a job/{number}/queue-{}/finished", 1000 + number)
     };
     goes_through_faults("jenkins", &site, &jenkins_poll(&site), "tree=builds", &happens);
 }

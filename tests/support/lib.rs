@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, missing_docs, reason = "a test stops where it fails")]
 
 pub mod catalog;
+pub mod ci;
 pub mod gitea;
 pub mod github;
 pub mod history;
 pub mod kafka;
+pub mod maven;
 pub mod node;
 pub mod npm;
 pub mod process;

@@ -99,8 +99,15 @@ pub enum Fault {
 
 type Answers = dyn Fn(&Request) -> Reply + Send + Sync;
 
+/// What happens once something was answered.
+type Then = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct State {
+    /// What is asked for is to hold this, and what happens after that.
+    after: Vec<(String, Then)>,
+    /// Headers of all answers.
+    headers: Vec<(String, String)>,
     /// What is asked for is to hold this, and how often that happens.
     faults: Vec<(String, usize, Fault)>,
     /// Paths with their queries, and the statuses that they were answered with.
@@ -140,6 +147,16 @@ impl Scripted {
     /// There are no faults any more.
     pub fn calm(&self) {
         self.state.lock().unwrap().faults.clear();
+    }
+
+    /// Once something that holds a text was answered, this happens.
+    pub fn after(&self, on: &str, then: impl FnOnce() + Send + 'static) {
+        self.state.lock().unwrap().after.push((on.to_owned(), Box::new(then)));
+    }
+
+    /// From now on all answers have a header.
+    pub fn always(&self, name: &str, value: &str) {
+        self.state.lock().unwrap().headers.push((name.to_owned(), value.to_owned()));
     }
 
     /// What was asked since this was called last.
@@ -182,12 +199,21 @@ fn answer(stream: TcpStream, state: &Mutex<State>, answers: &Answers) -> Option<
             fault
         })
     };
-    let reply = match fault {
+    let mut reply = match fault {
         Some(Fault::Instead(reply)) => reply,
         Some(Fault::Comes(how)) => answers(&request).coming(how),
         None => answers(&request),
     };
-    state.lock().ok()?.asked.push((target, reply.status));
+    let then = {
+        let mut state = state.lock().ok()?;
+        reply.headers.extend_from_slice(&state.headers);
+        let at = state.after.iter().position(|(on, _)| target.contains(on));
+        state.asked.push((target, reply.status));
+        at.map(|at| state.after.remove(at).1)
+    };
+    if let Some(then) = then {
+        then();
+    }
     send(stream, &reply)
 }
 
@@ -195,10 +221,11 @@ fn send(mut stream: TcpStream, reply: &Reply) -> Option<()> {
     if let How::Late(wait) = reply.how {
         std::thread::park_timeout(wait);
     }
-    let date = httpdate::fmt_http_date(SystemTime::now());
     let length = reply.body.len();
-    let mut head =
-        format!("HTTP/1.1 {} As It Is\r\ndate: {date}\r\nconnection: close\r\n", reply.status);
+    let mut head = format!("HTTP/1.1 {} As It Is\r\nconnection: close\r\n", reply.status);
+    if !reply.headers.iter().any(|(name, _)| name == "date") {
+        head.push_str(&format!("date: {}\r\n", httpdate::fmt_http_date(SystemTime::now())));
+    }
     if reply.how != How::Endless {
         head.push_str(&format!("content-length: {length}\r\n"));
     }

@@ -21,10 +21,56 @@ pub enum Failure {
         /// What it said.
         why: String,
     },
+    /// There was no answer, or none but of the source's own trouble and its limits, however often
+    /// it was asked; others would fare no better now.
+    #[error("{why}")]
+    Away {
+        /// What.
+        why: String,
+    },
     /// Something else; it may be over later.
     #[error("{why}")]
     Broken {
         /// What.
         why: String,
     },
+}
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "(hidden)";
+
+impl Failure {
+    /// The same without these secrets: what a source says may repeat what it was sent.
+    #[must_use]
+    pub(crate) fn without(mut self, secrets: &[Box<str>]) -> Self {
+        let (Self::Refused { why: text }
+        | Self::Missing { what: text }
+        | Self::TooMuch { why: text }
+        | Self::Away { why: text }
+        | Self::Broken { why: text }) = &mut self;
+        for secret in secrets {
+            if text.contains(&**secret) {
+                *text = text.replace(&**secret, HIDDEN);
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_source_repeats_of_secrets_is_hidden() {
+        let secrets: [Box<str>; 2] = ["s3cret".into(), "other".into()];
+        for (why, expected) in [
+            ("the token s3cret and s3cret", "the token (hidden) and (hidden)"),
+            ("another", "an(hidden)"),
+            ("nothing", "nothing"),
+        ] {
+            let failure = Failure::Refused { why: why.into() };
+            assert_eq!(failure.without(&secrets).to_string(), expected);
+        }
+    }
 }

@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::Failure;
 
+/// The longest entity tag that is kept, in bytes: one for each of very many pages may be.
+const TAG_BYTES_MAX: usize = 256;
+
 /// An answer with its headers.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -23,10 +26,16 @@ impl Page {
         self.body.is_none()
     }
 
-    /// Its entity tag.
+    /// Its entity tag, where it is of a length that one has.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        self.headers.get(ETAG)?.to_str().ok()
+        self.headers.get(ETAG)?.to_str().ok().filter(|tag| tag.len() <= TAG_BYTES_MAX)
+    }
+
+    /// How many bytes its body has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.body.as_ref().map_or(0, Bytes::len)
     }
 
     /// A header by its name in lower case.
@@ -88,6 +97,10 @@ mod tests {
             let headers = [(DATE, date.parse().unwrap())].into_iter().collect();
             let expected = expected.map(|text| Timestamp::from_rfc3339(text).unwrap());
             assert_eq!(Page { headers, body: None }.date(), expected, "{date}");
+        }
+        for (length, is_kept) in [(1, true), (TAG_BYTES_MAX, true), (TAG_BYTES_MAX + 1, false)] {
+            let headers = [(ETAG, "x".repeat(length).parse().unwrap())].into_iter().collect();
+            assert_eq!(Page { headers, body: None }.tag().is_some(), is_kept, "{length}");
         }
     }
 }

@@ -22,6 +22,9 @@ const LONG: Duration = Duration::from_secs(120);
 /// How often a limit may be met, one time after the other, before it is given up for now.
 pub(crate) const LIMITS_MAX: u32 = 20;
 
+/// What is shorter is no secret, but would make words unreadable.
+const SECRET_BYTES_MIN: usize = 8;
+
 /// Where limits are told of.
 pub type Tells = (Emitter, Arc<Voice>);
 
@@ -45,12 +48,20 @@ pub(crate) struct Patience {
     tells: Option<Tells>,
     /// Whether it is told how much is left, or only that it is waited.
     tells_all: bool,
+    /// What no failure may repeat.
+    secrets: Vec<Box<str>>,
     meter: Mutex<Meter>,
 }
 
 impl Patience {
     pub(crate) fn new(who: &'static str, tells: Option<Tells>, tells_all: bool) -> Self {
-        Self { who, tells, tells_all, meter: Mutex::default() }
+        Self { who, tells, tells_all, secrets: Vec::new(), meter: Mutex::default() }
+    }
+
+    /// One whose failures repeat none of these.
+    pub(crate) fn hiding(self, secrets: impl IntoIterator<Item = Box<str>>) -> Self {
+        let secrets = secrets.into_iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
+        Self { secrets: secrets.collect(), ..self }
     }
 
     /// Tries until there is an answer, or no more can be done.
@@ -58,6 +69,13 @@ impl Patience {
     /// # Errors
     /// [`Failure`].
     pub(crate) async fn ask<T, F: Future<Output = Tried<T>>>(
+        &self,
+        attempt: impl FnMut() -> F,
+    ) -> Result<(HeaderMap, T), Failure> {
+        self.try_and_again(attempt).await.map_err(|failure| failure.without(&self.secrets))
+    }
+
+    async fn try_and_again<T, F: Future<Output = Tried<T>>>(
         &self,
         mut attempt: impl FnMut() -> F,
     ) -> Result<(HeaderMap, T), Failure> {
@@ -79,14 +97,14 @@ impl Patience {
                 }
                 Tried::Limited(_) => {
                     let why = format!("{}'s limits were met again and again", self.who);
-                    return Err(Failure::Broken { why });
+                    return Err(Failure::Away { why });
                 }
                 Tried::Again(why) if tries + 1 < TRIES_MAX => {
                     tracing::debug!(why, "a source is asked again");
                     sleep(AGAIN * 2_u32.pow(tries)).await;
                     tries += 1;
                 }
-                Tried::Again(why) => return Err(Failure::Broken { why }),
+                Tried::Again(why) => return Err(Failure::Away { why }),
                 Tried::Renewed(_) if tries == 0 => tries += 1,
                 Tried::Renewed(failure) | Tried::Failed(failure) => return Err(failure),
             }

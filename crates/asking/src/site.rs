@@ -35,6 +35,8 @@ const AGENT: &str = concat!("annals/", env!("CARGO_PKG_VERSION"));
 pub struct Login {
     name: HeaderName,
     value: HeaderValue,
+    /// What of it no error may repeat.
+    secrets: Vec<Box<str>>,
 }
 
 impl std::fmt::Debug for Login {
@@ -53,7 +55,7 @@ impl Login {
         if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
             return Err("its `token` holds characters that no token has, or none".into());
         }
-        Self::new(HeaderName::from_static(name), token)
+        Self::new(HeaderName::from_static(name), token, [token])
     }
 
     /// A token as a bearer (RFC 6750).
@@ -63,7 +65,7 @@ impl Login {
     pub fn bearer(token: &str) -> Result<Self, String> {
         let plain = Self::header("authorization", token)?;
         let token = plain.value.to_str().unwrap_or_default();
-        Self::new(plain.name, &format!("Bearer {token}"))
+        Self::new(plain.name, &format!("Bearer {token}"), [token])
     }
 
     /// A name with a token or a password (RFC 7617).
@@ -74,15 +76,20 @@ impl Login {
         if user.is_empty() || user.contains(':') || user.chars().any(char::is_control) {
             return Err("its `user` can't be a user's name".into());
         }
-        let given = BASE64.encode(format!("{user}:{}", token.trim()).as_bytes());
-        Self::new(AUTHORIZATION, &format!("Basic {given}"))
+        let token = token.trim();
+        let given = BASE64.encode(format!("{user}:{token}").as_bytes());
+        Self::new(AUTHORIZATION, &format!("Basic {given}"), [&given, token])
     }
 
-    fn new(name: HeaderName, value: &str) -> Result<Self, String> {
+    fn new<'a>(
+        name: HeaderName,
+        value: &str,
+        secrets: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, String> {
         let wrong = |_| "its `token` holds characters that no token has".to_owned();
         let mut value = HeaderValue::from_str(value).map_err(wrong)?;
         value.set_sensitive(true);
-        Ok(Self { name, value })
+        Ok(Self { name, value, secrets: secrets.into_iter().map(Into::into).collect() })
     }
 }
 
@@ -139,7 +146,8 @@ impl Site {
             .enable_http1()
             .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new()).build(https);
-        let patience = Patience::new(who, tells, true);
+        let secrets = login.iter().flat_map(|login| login.secrets.iter().cloned());
+        let patience = Patience::new(who, tells, true).hiding(secrets);
         Ok(Self { who, base: base.to_owned(), login, client, patience })
     }
 
@@ -159,7 +167,7 @@ impl Site {
         if let Some(tag) = tag {
             request = request.header(IF_NONE_MATCH, tag);
         }
-        if let Some(Login { name, value }) = &self.login {
+        if let Some(Login { name, value, .. }) = &self.login {
             request = request.header(name, value);
         }
         let request = match request.body(Empty::new()) {

@@ -52,6 +52,8 @@ pub(crate) struct Run {
 /// A page of the API's runs.
 #[derive(Deserialize)]
 pub(crate) struct Runs {
+    /// How many there are on all pages.
+    pub(crate) total_count: Option<u64>,
     pub(crate) workflow_runs: Vec<Run>,
 }
 
@@ -147,11 +149,17 @@ const EVENTS: [&str; 7] = [
     "pull_request",
 ];
 
+/// What a form begins with: webhooks send forms unless they are told to send JSON.
+const FORM: &[u8] = b"payload=";
+
 /// What an event tells, if it tells something: `event` is `X-GitHub-Event`.
 ///
 /// # Errors
 /// When the body is not of its form.
 pub fn read(event: &str, body: &[u8]) -> Result<Option<Activity>, String> {
+    if body.starts_with(FORM) {
+        return Err("the webhook sends forms: its content type has to be application/json".into());
+    }
     if !EVENTS.contains(&event) {
         // A webhook may be told everything; it has to be JSON all the same.
         parse::<serde::de::IgnoredAny>(body)?;
@@ -419,8 +427,12 @@ mod tests {
             ("workflow_run", "{}"),
             ("workflow_run", r#"{"repository": {"full_name": "o/r"}}"#),
             ("ping", "{"),
+            ("ping", &"[".repeat(100_000)),
+            ("ping", "payload=%7B%7D"),
+            ("workflow_run", &json!({"repository": "x".repeat(100_000)}).to_string()),
         ] {
-            read(event, body.as_bytes()).expect_err(body);
+            let why = read(event, body.as_bytes()).expect_err(&body[..body.len().min(100)]);
+            assert!(why.len() < 1000, "{why}");
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{activity, annotated, known, parse};
 
 /// The annotation by which a job's entities are found.
-const ANNOTATION: &str = "jenkins.io/job-full-name";
+pub(crate) const ANNOTATION: &str = "jenkins.io/job-full-name";
 
 #[derive(Deserialize)]
 struct Body {
@@ -19,12 +19,16 @@ struct Body {
     build: Option<Build>,
 }
 
+/// A build, as the plugin tells it: what is null it leaves out.
 #[derive(Deserialize)]
 struct Build {
     number: Option<u64>,
-    queue_id: Option<u64>,
+    /// Below 0 where that is not known.
+    queue_id: Option<i64>,
+    /// When the phase began, in milliseconds; 0 where that is not known.
     timestamp: Option<i64>,
     phase: Option<String>,
+    /// Absent while it runs.
     status: Option<String>,
     full_url: Option<String>,
     scm: Option<Scm>,
@@ -45,8 +49,10 @@ pub(crate) struct Builds {
 
 /// A build, as the API lists it.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ListedBuild {
     pub(crate) number: u64,
+    queue_id: Option<i64>,
     #[serde(default)]
     pub(crate) building: bool,
     result: Option<String>,
@@ -79,7 +85,7 @@ struct Branch {
 }
 
 /// What of a build is asked of the API: no parameters, no causes, no logs.
-pub(crate) const BUILD: &str = "number,building,result,timestamp,duration,url,\
+pub(crate) const BUILD: &str = "number,queueId,building,result,timestamp,duration,url,\
                                 actions[lastBuiltRevision[SHA1,branch[name]]]";
 
 impl ListedBuild {
@@ -100,7 +106,8 @@ impl ListedBuild {
         });
         let scm = Scm { branch, commit };
         let status = self.result.filter(|_| !self.building);
-        let told = told(job, phase, self.number, status.as_deref(), &scm, self.url.as_deref());
+        let build = (self.number, self.queue_id);
+        let told = told(job, phase, build, status.as_deref(), &scm, self.url.as_deref());
         let pointer = Some(format!("{job} #{}", self.number));
         Activity { whom: annotated(ANNOTATION, shown_on), time, pointer, ..told }
     }
@@ -123,30 +130,25 @@ pub fn read(body: &[u8], shown_on: &dyn Fn(&str) -> &str) -> Result<Option<Activ
     let phase = match phase.as_str() {
         "QUEUED" => "queued",
         "STARTED" => "started",
-        // Whichever comes first; a plugin may be told to send one of them only.
-        "COMPLETED" | "FINALIZED" => "finished",
+        // Whichever comes first; a plugin may be told to send one of them only. A step of a
+        // pipeline may say so, too, before it is over.
+        "COMPLETED" | "FINALIZED" if build.status.is_some() => "finished",
         _ => return Ok(None),
     };
     let status = build.status.filter(|_| phase == "finished");
     let scm = build.scm.unwrap_or(Scm { branch: None, commit: None });
-    // What is queued has no number that is its own yet.
-    let key = match (phase, build.queue_id) {
-        ("queued", Some(queue)) => Some(format!("{job}/queue-{queue}/{phase}")),
-        _ => None,
-    };
-    let number = build.number.or(key.as_ref().map(|_| 0)).ok_or("the build has no number")?;
-    let mut told = told(&job, phase, number, status.as_deref(), &scm, build.full_url.as_deref());
-    told.key = key.unwrap_or(told.key);
-    told.whom = annotated(ANNOTATION, shown_on(&job));
-    // Of when the build began.
-    told.time = build.timestamp.filter(|_| phase == "started").and_then(milliseconds);
-    Ok(Some(told))
+    let number = build.number.ok_or("the build has no number")?;
+    let of = (number, build.queue_id);
+    let told = told(&job, phase, of, status.as_deref(), &scm, build.full_url.as_deref());
+    let time = build.timestamp.filter(|ms| *ms > 0).and_then(milliseconds);
+    Ok(Some(Activity { whom: annotated(ANNOTATION, shown_on(&job)), time, ..told }))
 }
 
+/// What is told of a build, which has a number and, where that is known, one in the queue.
 fn told(
     job: &str,
     phase: &str,
-    number: u64,
+    (number, queue): (u64, Option<i64>),
     status: Option<&str>,
     scm: &Scm,
     url: Option<&str>,
@@ -162,18 +164,23 @@ fn told(
         ("pipelineName", json!(job)),
         ("outcome", outcome),
         ("conclusion", json!(status)),
-        ("number", json!(Some(number).filter(|number| *number > 0))),
+        ("number", json!(number)),
         ("branch", json!(scm.branch)),
         ("commit", json!(scm.commit)),
         ("url", json!(url)),
     ]);
-    let key = format!("{job}/{number}/{phase}");
+    // A job that is made anew, as branches are, counts its builds from 1 again; the queue goes on.
+    let queue = queue.filter(|queue| *queue > 0);
+    let key = match queue {
+        Some(queue) => format!("{job}/{number}/queue-{queue}/{phase}"),
+        None => format!("{job}/{number}/{phase}"),
+    };
     activity(&format!("pipelinerun.{phase}"), key, annotated(ANNOTATION, job), None, value)
 }
 
 /// `folder/a name` of `job/folder/job/a%20name/`. What a name itself holds encoded, as those of
 /// branches do, stays so.
-fn full_name(url: &str) -> Option<String> {
+pub(crate) fn full_name(url: &str) -> Option<String> {
     let mut parts = url.trim_matches('/').split('/');
     let mut names = Vec::new();
     while let (Some("job"), Some(name)) = (parts.next(), parts.next()) {
@@ -186,21 +193,27 @@ fn full_name(url: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The body that the plugin's documentation shows, for a job in a folder.
-    fn body(phase: &str, status: &str) -> String {
-        json!({
+    /// A body with the members that the plugin writes, for a job in a folder.
+    fn body(phase: &str, status: Option<&str>, queue: i64, timestamp: i64) -> String {
+        let mut body = json!({
             "name": "asgard", "display_name": "asgard", "url": "job/team/job/asgard/",
             "build": {
                 "full_url": "http://localhost:8080/job/team/job/asgard/18/", "number": 18,
-                "queue_id": 7, "timestamp": 1_400_000_000_000_i64, "phase": phase,
-                "status": status, "url": "job/asgard/18/", "log": "secret",
+                "queue_id": queue, "timestamp": timestamp, "duration": 0, "phase": phase,
+                "status": status, "url": "job/team/job/asgard/18/", "log": "secret\n",
+                "notes": "secret", "test_summary": {"total": 1, "failed": 1, "passed": 0,
+                                                    "skipped": 0, "failed_tests": ["a.b"]},
                 "scm": {"url": "https://example.com/a.git", "branch": "origin/master",
-                        "commit": "c6d86dc654b12425e706bcf951adfe5a8627a517"},
+                        "commit": "c6d86dc654b12425e706bcf951adfe5a8627a517",
+                        "changes": ["a/b"], "culprits": ["secret"]},
                 "parameters": {"PASSWORD": "secret"},
                 "artifacts": {"asgard.war": {"archive": "http://localhost:8080/x"}},
             },
-        })
-        .to_string()
+        });
+        if let (None, Some(build)) = (status, body["build"].as_object_mut()) {
+            build.remove("status");
+        }
+        body.to_string()
     }
 
     #[test]
@@ -217,27 +230,36 @@ mod tests {
 
     #[test]
     fn phases_become_activities() {
-        for (phase, status, expected) in [
-            ("QUEUED", "", Some(("pipelinerun.queued", "team/asgard/queue-7/queued", "null"))),
-            ("STARTED", "", Some(("pipelinerun.started", "team/asgard/18/started", "null"))),
+        const BEGAN: i64 = 1_400_000_000_000;
+        for (phase, status, queue, timestamp, expected) in [
+            ("QUEUED", None, 7, BEGAN, "queued team/asgard/18/queue-7/queued null 16:53:20"),
+            ("QUEUED", None, 7, 0, "queued team/asgard/18/queue-7/queued null -"),
+            ("STARTED", None, 7, BEGAN, "started team/asgard/18/queue-7/started null 16:53:20"),
             (
                 "COMPLETED",
-                "SUCCESS",
-                Some(("pipelinerun.finished", "team/asgard/18/finished", "\"success\"")),
+                Some("SUCCESS"),
+                -1,
+                BEGAN + 4000,
+                "finished team/asgard/18/finished \"success\" 16:53:24",
             ),
             (
                 "FINALIZED",
-                "ABORTED",
-                Some(("pipelinerun.finished", "team/asgard/18/finished", "\"cancel\"")),
+                Some("ABORTED"),
+                7,
+                BEGAN,
+                "finished team/asgard/18/queue-7/finished \"cancel\" 16:53:20",
             ),
-            ("OTHER", "", None),
+            // A step of a pipeline says so, while it runs.
+            ("COMPLETED", None, 7, BEGAN, ""),
+            ("NONE", None, 7, BEGAN, ""),
         ] {
-            let told = read(body(phase, status).as_bytes(), &|job| job).unwrap();
-            let shown = told.as_ref().map(|told| {
-                let outcome = told.value.get("outcome").unwrap_or(&Value::Null).to_string();
-                (told.activity.strip_prefix("dev.cdevents.").unwrap(), told.key.as_str(), outcome)
+            let told = read(body(phase, status, queue, timestamp).as_bytes(), &|job| job).unwrap();
+            let shown = told.as_ref().map_or_else(String::new, |told| {
+                let name = told.activity.strip_prefix("dev.cdevents.pipelinerun.").unwrap();
+                let outcome = told.value.get("outcome").unwrap_or(&Value::Null);
+                let time = told.time.map_or("-".to_owned(), |time| time.to_string()[11..19].into());
+                format!("{name} {} {outcome} {time}", told.key)
             });
-            let expected = expected.map(|(name, key, outcome)| (name, key, outcome.to_owned()));
             assert_eq!(shown, expected, "{phase}");
             assert!(!format!("{told:?}").contains("secret"), "{told:?}");
         }
@@ -248,5 +270,23 @@ mod tests {
         ] {
             read(wrong.as_bytes(), &|job| job).expect_err(wrong);
         }
+    }
+
+    #[test]
+    fn what_the_api_lists_has_the_keys_of_deliveries() {
+        let listed = json!({
+            "_class": "hudson.model.FreeStyleBuild", "number": 18, "queueId": 7, "building": false,
+            "result": "SUCCESS", "timestamp": 1_400_000_000_000_i64, "duration": 4000,
+            "url": "http://localhost:8080/job/team/job/asgard/18/",
+            "actions": [null, {}, {"lastBuiltRevision": {
+                "SHA1": "c6d86dc654b12425e706bcf951adfe5a8627a517",
+                "branch": [{"name": "origin/master"}],
+            }}],
+        });
+        let listed: ListedBuild = serde_json::from_value(listed).unwrap();
+        let listed = listed.told("team/asgard", "team/asgard");
+        let body = body("COMPLETED", Some("SUCCESS"), 7, 1_400_000_004_000);
+        let delivered = read(body.as_bytes(), &|job| job).unwrap().unwrap();
+        assert_eq!(Activity { pointer: None, ..listed }, delivered);
     }
 }

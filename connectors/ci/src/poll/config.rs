@@ -228,7 +228,7 @@ fn few(names: &[String], what: &str) -> Result<(), String> {
 }
 
 /// Whether a text is a path of names: `group/project`, `folder/a job`.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     let is_name = |part: &str| {
         !part.is_empty() && part != "." && part != ".." && !part.chars().any(char::is_control)
     };

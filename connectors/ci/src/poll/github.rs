@@ -45,6 +45,8 @@ struct Listed {
 struct Place {
     /// The entity tag of the first page.
     tag: Option<String>,
+    /// When the oldest run on it was asked for, where another page follows.
+    oldest: Option<Timestamp>,
     /// Runs that had not ended.
     open: BTreeMap<u64, Open>,
     /// Runs whose jobs were told, with their attempts.
@@ -90,16 +92,23 @@ impl GitHub {
     pub(crate) async fn look(&mut self, desk: &mut Desk) -> Result<(), Stop> {
         let mut slugs: Vec<String> = self.repositories.clone();
         for owner in self.owners.clone() {
-            if let Err(failure) = self.list(&owner, desk).await {
-                desk.lost(&owner.login, &owner.login, &failure)?;
+            if desk.is_given_up() {
+                desk.leave(&owner.login);
+            } else if let Err(failure) = self.list(&owner, desk).await {
+                desk.lost(&owner.login, &owner.login, &failure);
             }
             let pages = self.lists.get(&owner.login).into_iter().flatten();
             slugs.extend(pages.flat_map(|page| page.names.iter().cloned()));
         }
+        desk.order(&mut slugs);
         let mut seen = BTreeSet::new();
         for slug in slugs {
             let key = slug.to_ascii_lowercase();
             if !seen.insert(key.clone()) {
+                continue;
+            }
+            if desk.is_given_up() {
+                desk.skip(&slug);
                 continue;
             }
             let mut place = self.places.remove(&key).unwrap_or_default();
@@ -108,7 +117,7 @@ impl GitHub {
             match read {
                 Ok(()) => desk.read(),
                 Err(Trouble::Stop(stop)) => return Err(stop),
-                Err(Trouble::Failure(failure)) => desk.failed(&slug, &failure)?,
+                Err(Trouble::Failure(failure)) => desk.failed(&slug, &failure),
             }
         }
         self.places.retain(|key, _| seen.contains(key));
@@ -250,9 +259,17 @@ struct Reading<'a> {
 }
 
 /// What the newest runs came to.
+#[derive(Default)]
 struct Met {
     /// Those that were seen.
     ids: BTreeSet<u64>,
+    /// Those whose jobs are told, with their attempts.
+    done: BTreeSet<(u64, u64)>,
+    /// Whether the first page was read.
+    is_read: bool,
+    /// The entity tag of the first page, and when the oldest run on it was asked for, where another
+    /// page follows.
+    first: (Option<String>, Option<Timestamp>),
     /// Whether the first page is what it was.
     is_unchanged: bool,
 }
@@ -260,38 +277,64 @@ struct Met {
 impl Reading<'_> {
     /// Reads the newest runs, back to those that were read before.
     async fn newest(&self, place: &mut Place, desk: &mut Desk) -> Result<Met, Trouble> {
-        let mut met = Met { ids: BTreeSet::new(), is_unchanged: false };
-        let (mut first, mut done) = (None, BTreeSet::new());
-        for at in 1..=PAGES_MAX {
-            let tag = place.tag.as_deref().filter(|_| at == 1);
+        let mut met = Met::default();
+        let read = self.pages(place, &mut met, desk).await;
+        let Met { is_unchanged, done, first, .. } = &mut met;
+        let done = std::mem::take(done);
+        match (&read, *is_unchanged) {
+            // What was not read whole is read again, but the jobs of its runs are not asked for again.
+            (Err(_), _) | (_, true) => place.done.extend(done),
+            (Ok(()), false) => {
+                (place.tag, place.oldest) = std::mem::take(first);
+                place.done = done;
+            }
+        }
+        read.map(|()| met)
+    }
+
+    async fn pages(
+        &self,
+        place: &mut Place,
+        met: &mut Met,
+        desk: &mut Desk,
+    ) -> Result<(), Trouble> {
+        let (mut at, mut count) = (1, 0);
+        for _ in 0..PAGES_MAX {
+            let tag = place.tag.as_deref().filter(|_| at == 1 && !met.is_read);
             let page = self.client.get(&runs_path(self.slug, at, PAGE), tag).await?;
             desk.answered(page.date());
             if page.is_unchanged() {
-                return Ok(Met { is_unchanged: true, ..met });
+                met.is_unchanged = true;
+                // One that is run again may stand on the next page, where the first is not old.
+                if place.oldest.is_none_or(|oldest| oldest < self.since) {
+                    return Ok(());
+                }
+                at += 1;
+                continue;
             }
-            if at == 1 {
-                first = page.tag().map(str::to_owned);
-            }
-            let runs = page.json::<Runs>()?.workflow_runs;
-            let has_next = page.has_next();
+            let Runs { total_count, workflow_runs: runs } = page.json()?;
+            let (has_next, tag) = (page.has_next(), page.tag().map(str::to_owned));
             drop(page);
             let oldest = runs.iter().filter_map(|run| run.times().0).min();
-            self.tell(runs, at == 1, place, &mut met, &mut done, desk).await?;
-            if !has_next || oldest.is_none_or(|oldest| oldest < self.since) {
-                break;
+            if at == 1 && !met.is_read {
+                met.first = (tag, oldest.filter(|_| has_next));
+                (met.is_read, met.is_unchanged) = (true, false);
             }
-            if at == PAGES_MAX {
-                let most = PAGE * PAGES_MAX;
-                desk.trouble(format!(
-                    "{}: of more than {most} runs the oldest were not read",
-                    self.slug
-                ));
+            self.tell(runs, at == 1, place, met, desk).await?;
+            let total = total_count.unwrap_or(count);
+            if total < count && at > 1 {
+                // One that was deleted meanwhile moved others to pages that were read.
+                at -= 1;
+            } else if !has_next || oldest.is_none_or(|oldest| oldest < self.since) {
+                return Ok(());
+            } else {
+                at += 1;
             }
+            count = total;
         }
-        // Only now: what is not read whole is read again.
-        place.tag = first;
-        place.done = done;
-        Ok(met)
+        let most = PAGE * PAGES_MAX;
+        desk.trouble(&format!("{}: of more than {most} runs the oldest were not read", self.slug));
+        Ok(())
     }
 
     /// Tells the runs of a page, the oldest first.
@@ -301,27 +344,47 @@ impl Reading<'_> {
         is_first: bool,
         place: &mut Place,
         met: &mut Met,
-        done: &mut BTreeSet<(u64, u64)>,
         desk: &mut Desk,
     ) -> Result<(), Trouble> {
         let mut activities = Vec::with_capacity(runs.len());
+        let mut ended = Vec::new();
         for run in runs.into_iter().rev() {
             met.ids.insert(run.id);
-            let was_open = note(place, &run, is_first);
+            let was_open = place.open.contains_key(&run.id);
             let (_, changed) = run.times();
-            if !was_open && run.is_done() && changed.is_some_and(|at| at < self.since) {
+            if !run.is_done() {
+                self.follow(&run, is_first, place, desk);
+            } else if was_open {
+                ended.push(run.id);
+            } else if changed.is_some_and(|at| at < self.since) {
                 continue;
             }
             let of = (run.id, run.attempt());
             if run.is_done() && self.jobs {
-                if !place.done.contains(&of) {
+                if !place.done.contains(&of) && !met.done.contains(&of) {
                     self.jobs(of.0, desk).await?;
                 }
-                done.insert(of);
+                met.done.insert(of);
             }
             activities.extend(run.told(self.slug));
         }
-        Ok(desk.tell(activities).await?)
+        desk.tell(activities).await?;
+        // Only now: one that was not told after all is still looked for.
+        ended.iter().for_each(|id| drop(place.open.remove(id)));
+        Ok(())
+    }
+
+    /// Follows a run that has not ended.
+    fn follow(&self, run: &Run, is_on_first: bool, place: &mut Place, desk: &mut Desk) {
+        let created = run.times().0.unwrap_or_default();
+        if place.open.contains_key(&run.id) || place.open.len() < OPEN_MAX {
+            place.open.insert(run.id, Open { created, tag: None, is_on_first });
+        } else {
+            let (slug, id) = (self.slug, run.id);
+            desk.trouble(&format!(
+                "{slug}: {OPEN_MAX} runs have not ended besides {id}; how that ends may be missed"
+            ));
+        }
     }
 
     /// Looks at runs that had not ended and are not among the newest any more.
@@ -370,22 +433,11 @@ impl Reading<'_> {
             let jobs = page.json::<Jobs>()?.jobs;
             desk.tell(jobs.into_iter().filter_map(|job| job.told(self.slug)).collect()).await?;
             if !page.has_next() {
-                break;
+                return Ok(());
             }
         }
+        let (slug, most) = (self.slug, PAGE * PAGES_MAX);
+        desk.trouble(&format!("{slug}: run {run} has more than {most} jobs; not all were read"));
         Ok(())
     }
-}
-
-/// Notes whether a run has ended; gives whether it had not before.
-fn note(place: &mut Place, run: &Run, is_on_first: bool) -> bool {
-    if run.is_done() {
-        return place.open.remove(&run.id).is_some();
-    }
-    let created = run.times().0.unwrap_or_default();
-    let is_known = place.open.contains_key(&run.id);
-    if is_known || place.open.len() < OPEN_MAX {
-        place.open.insert(run.id, Open { created, tag: None, is_on_first });
-    }
-    is_known
 }

@@ -23,8 +23,14 @@ const PAGES_MAX: usize = 200;
 const DEPTH_MAX: usize = 16;
 const FOLDERS_MAX: usize = 10_000;
 
+/// Jobs that are followed.
+const FOLLOWED_MAX: usize = 100_000;
+
 /// Builds that have not ended and are followed, of one job.
 const OPEN_MAX: usize = 500;
+
+/// The longest name of a job, in bytes.
+const NAME_BYTES_MAX: usize = 1024;
 
 /// What names keep in paths.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -48,6 +54,30 @@ struct Known {
     last: u64,
     /// Builds that had not ended, with when they began.
     open: BTreeMap<u64, Timestamp>,
+    /// Whether no list showed it the last time.
+    is_missed: bool,
+}
+
+/// A walk through the folders.
+#[derive(Default)]
+struct Walk {
+    /// Folders that are still to be read, with how deep they lie.
+    waiting: Vec<(String, usize)>,
+    folders: BTreeSet<String>,
+    /// Jobs that were seen.
+    seen: BTreeSet<String>,
+    /// Folders that could not be read, or not whole.
+    lost: BTreeSet<String>,
+    /// The job before which all others are left for another time.
+    next: Option<String>,
+}
+
+impl Walk {
+    /// Whether a job lies in a folder that could not be read.
+    fn is_lost(&self, name: &str) -> bool {
+        let ends = name.match_indices('/').map(|(at, _)| at);
+        ends.chain([0]).any(|end| self.lost.contains(&name[..end]))
+    }
 }
 
 #[derive(Deserialize)]
@@ -100,55 +130,108 @@ impl Jenkins {
     /// Tells what is new since the last look.
     pub(crate) async fn look(&mut self, desk: &mut Desk) -> Result<(), Stop> {
         let named = self.folders.iter().rev();
-        let mut waiting: Vec<(String, usize)> = named.map(|name| (name.clone(), 0)).collect();
-        if waiting.is_empty() {
-            waiting.push((String::new(), 0));
+        let waiting: Vec<(String, usize)> = named.map(|name| (name.clone(), 0)).collect();
+        let mut walk = Walk { waiting, next: desk.next(), ..Walk::default() };
+        if walk.waiting.is_empty() {
+            walk.waiting.push((String::new(), 0));
         }
-        let (mut folders, mut seen) = (BTreeSet::new(), BTreeSet::new());
-        while let Some((folder, depth)) = waiting.pop() {
-            if !folders.insert(folder.clone()) {
+        if let Some(next) = &walk.next {
+            desk.trouble(&format!("jobs before {next} are asked for another time"));
+        }
+        while let Some((folder, depth)) = walk.waiting.pop() {
+            if desk.is_given_up() {
+                desk.leave(&folder);
+                walk.lost.insert(folder);
                 continue;
             }
-            if folders.len() > FOLDERS_MAX {
-                desk.trouble(format!("of more than {FOLDERS_MAX} folders not all were read"));
+            if !walk.folders.insert(folder.clone()) {
+                continue;
+            }
+            if walk.folders.len() > FOLDERS_MAX {
+                desk.trouble(&format!("of more than {FOLDERS_MAX} folders not all were read"));
                 break;
             }
-            for at in 0..PAGES_MAX {
-                let listed = match self.list(&folder, at, desk).await {
-                    Ok(listed) => listed,
-                    Err(failure) => {
-                        let shown = if folder.is_empty() { "all jobs" } else { &folder };
-                        desk.lost(&folder, shown, &failure)?;
-                        break;
-                    }
-                };
-                let Some(jobs) = listed.jobs else {
-                    desk.trouble(format!("{folder}: it is no folder"));
-                    break;
-                };
-                if listed.class.is_some_and(|class| class.ends_with("MultiBranchProject")) {
-                    self.projects.note(&folder);
+            self.folder(folder, depth, &mut walk, desk).await?;
+        }
+        self.jobs.retain(|name, known| {
+            // What a list does not show once may have moved, meanwhile, to a part of it that was read.
+            let is_kept = walk.seen.contains(name) || walk.is_lost(name);
+            is_kept || !std::mem::replace(&mut known.is_missed, true)
+        });
+        Ok(())
+    }
+
+    /// Reads a folder: notes the folders in it, and follows its jobs.
+    async fn folder(
+        &mut self,
+        folder: String,
+        depth: usize,
+        walk: &mut Walk,
+        desk: &mut Desk,
+    ) -> Result<(), Stop> {
+        for at in 0..PAGES_MAX {
+            let listed = match self.list(&folder, at, desk).await {
+                Ok(listed) => listed,
+                Err(failure) => {
+                    let shown = if folder.is_empty() { "all jobs" } else { &folder };
+                    desk.lost(&folder, shown, &failure);
+                    walk.lost.insert(folder);
+                    return Ok(());
                 }
-                let is_last = jobs.len() < JOBS;
-                for job in jobs.into_iter().filter(|job| is_name(&job.name)) {
-                    let name = below(&folder, &job.name);
-                    if job.jobs.is_some() {
-                        if depth < DEPTH_MAX {
-                            waiting.push((name, depth + 1));
-                        }
-                        continue;
-                    }
-                    if let Some(last) = job.last_build {
-                        self.follow(&name, &last, desk).await?;
-                        seen.insert(name);
-                    }
-                }
-                if is_last {
-                    break;
+            };
+            let Some(jobs) = listed.jobs else {
+                desk.trouble(&format!("{folder}: it is no folder"));
+                return Ok(());
+            };
+            if listed.class.is_some_and(|class| class.ends_with("MultiBranchProject")) {
+                self.projects.note(&folder);
+            }
+            let is_last = jobs.len() < JOBS;
+            for job in jobs.into_iter().filter(|job| is_name(&job.name)) {
+                let name = below(&folder, &job.name);
+                if job.jobs.is_none() {
+                    self.job(name, job.last_build, walk, desk).await?;
+                } else if depth < DEPTH_MAX {
+                    walk.waiting.push((name, depth + 1));
+                } else {
+                    desk.trouble(&format!("{name}: it lies too deep, and is not read"));
                 }
             }
+            if is_last {
+                return Ok(());
+            }
+            if desk.is_given_up() {
+                desk.leave(&folder);
+                walk.lost.insert(folder);
+                return Ok(());
+            }
         }
-        self.jobs.retain(|name, _| seen.contains(name));
+        let most = PAGES_MAX * JOBS;
+        desk.trouble(&format!("{folder}: of more than {most} jobs and folders not all were read"));
+        Ok(())
+    }
+
+    /// Follows a job, unless it is left for another time.
+    async fn job(
+        &mut self,
+        name: String,
+        last: Option<Last>,
+        walk: &mut Walk,
+        desk: &mut Desk,
+    ) -> Result<(), Stop> {
+        let Some(last) = last else { return Ok(()) };
+        if walk.seen.len() >= FOLLOWED_MAX {
+            desk.trouble(&format!("{name}: {FOLLOWED_MAX} other jobs are followed already"));
+            return Ok(());
+        }
+        if walk.next.take_if(|next| *next == name).is_none() && walk.next.is_some() {
+            desk.leave(&name);
+        } else if desk.is_given_up() {
+            desk.skip(&name);
+        } else {
+            self.follow(&name, &last, desk).await?;
+        }
+        walk.seen.insert(name);
         Ok(())
     }
 
@@ -176,6 +259,7 @@ impl Jenkins {
     /// Reads a job, if something may be new.
     async fn follow(&mut self, name: &str, last: &Last, desk: &mut Desk) -> Result<(), Stop> {
         let mut known = self.jobs.remove(name).unwrap_or_default();
+        known.is_missed = false;
         let since = desk.since(name);
         let began = last.timestamp.checked_mul(1000).and_then(Timestamp::from_micros);
         let is_recent = known.last > 0 || began.is_none_or(|began| began >= since);
@@ -193,7 +277,7 @@ impl Jenkins {
         match read {
             Ok(()) => desk.read(),
             Err(Trouble::Stop(stop)) => return Err(stop),
-            Err(Trouble::Failure(failure)) => desk.failed(name, &failure)?,
+            Err(Trouble::Failure(failure)) => desk.failed(name, &failure),
         }
         Ok(())
     }
@@ -225,6 +309,9 @@ impl Jenkins {
                 let was_open = known.open.contains_key(&build.number);
                 if build.building && open.len() < OPEN_MAX {
                     open.insert(build.number, began);
+                } else if build.building {
+                    let number = build.number;
+                    desk.trouble(&format!("{name}: {OPEN_MAX} builds run besides #{number}; how that ends may be missed"));
                 }
                 // One that waited long may begin with an old time.
                 let is_next = known.last > 0 && build.number > known.last;
@@ -242,14 +329,15 @@ impl Jenkins {
         }
         known.open.extend(open);
         let most = PAGES_MAX * BUILDS;
-        desk.trouble(format!("{name}: of more than {most} builds the oldest were not read"));
+        desk.trouble(&format!("{name}: of more than {most} builds the oldest were not read"));
         Ok(())
     }
 }
 
 /// Whether a text can be the name of a job: it becomes a part of a path.
 fn is_name(text: &str) -> bool {
-    !matches!(text, "" | "." | "..") && !text.contains('/')
+    let is_odd = |c: char| c == '/' || c.is_control();
+    !matches!(text, "" | "." | "..") && text.len() <= NAME_BYTES_MAX && !text.contains(is_odd)
 }
 
 fn below(folder: &str, name: &str) -> String {
@@ -270,9 +358,14 @@ mod tests {
 
     #[test]
     fn names_stay_below_their_folder() {
-        for (name, expected) in
-            [("a b", true), ("..c", true), ("..", false), ("", false), ("a/b", false)]
-        {
+        for (name, expected) in [
+            ("a b", true),
+            ("..c", true),
+            ("..", false),
+            ("", false),
+            ("a/b", false),
+            ("a\u{1b}", false),
+        ] {
             assert_eq!(is_name(name), expected, "{name}");
         }
     }

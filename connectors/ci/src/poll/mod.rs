@@ -84,11 +84,12 @@ async fn again_and_again(
     loop {
         desk.begin();
         let looked = asker.look(&mut desk).await;
-        if let Err(Stop::Emit(error)) = &looked {
-            match error {
-                EmitError::Stopped | EmitError::Fenced { .. } => return Err(error.clone()),
-                other => desk.trouble(format!("the catalog did not take it: {other}")),
+        match &looked {
+            Ok(()) => {}
+            Err(error @ (EmitError::Stopped | EmitError::Fenced { .. })) => {
+                return Err(error.clone());
             }
+            Err(other) => desk.trouble(&format!("the catalog did not take it: {other}")),
         }
         desk.end(looked.is_err(), asker.overlap_s());
         desk.mark(asker.open()).await?;

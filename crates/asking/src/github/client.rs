@@ -83,8 +83,11 @@ impl Client {
     }
 
     fn telling(all: Kind, host: Host, tokens: Tokens, tells: Option<Tells>) -> Self {
-        let graph = Patience::new("GitHub", tells.clone(), all == Kind::GraphQl);
-        let rest = Patience::new("GitHub", tells, all == Kind::Rest);
+        let patience = |tells, kind| {
+            Patience::new("GitHub", tells, all == kind).hiding(tokens.secret().map(Box::from))
+        };
+        let graph = patience(tells.clone(), Kind::GraphQl);
+        let rest = patience(tells, Kind::Rest);
         Self { host, tokens, patience: [graph, rest] }
     }
 

@@ -55,6 +55,14 @@ impl Tokens {
         matches!(self.credentials, Credentials::App(_))
     }
 
+    /// The token that is configured, where one is.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        match &self.credentials {
+            Credentials::Token(token) => Some(token),
+            Credentials::App(_) => None,
+        }
+    }
+
     /// Drops what is held: it is refused.
     pub(crate) async fn forget(&self) {
         *self.held.lock().await = None;
