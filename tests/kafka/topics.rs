@@ -236,28 +236,13 @@ fn topics_hold_each_change_and_what_there_is_whichever_leader_is_killed() {
 fn java(kafka: &Kafka, topics: &Topics) -> usize {
     let what = "topics read with the Java client";
     let source = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("kafka/java");
-    let pom = std::fs::read(source.join("pom.xml")).unwrap();
-    let key: String = blake3::hash(&pom).to_hex().chars().take(16).collect();
-    let jars = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("read-events-{key}"));
-    if !jars.is_dir() {
-        // Into a folder of its own first: what is broken off is not taken for whole.
-        let fresh = jars.with_extension(std::process::id().to_string());
-        let plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
-        let mut maven = Command::new("mvn");
-        maven.args(["-q", "-B", plugin, "-DincludeScope=runtime", "-f"]).arg(&source);
-        let output = maven.arg(format!("-DoutputDirectory={}", fresh.display())).output();
-        match output {
-            Ok(output) if output.status.success() => std::fs::rename(&fresh, &jars).unwrap(),
-            Ok(output) => {
-                skip(what, &String::from_utf8_lossy(&output.stdout));
-                return 0;
-            }
-            Err(error) => {
-                skip(what, &error.to_string());
-                return 0;
-            }
+    let jars = match support::maven::jars(&source, Path::new(env!("CARGO_TARGET_TMPDIR"))) {
+        Ok(jars) => jars,
+        Err(why) => {
+            skip(what, &why);
+            return 0;
         }
-    }
+    };
     let mut command = Command::new("java");
     command.arg("-cp").arg(jars.join("*")).arg(source.join("ReadEvents.java")).arg(&kafka.address);
     let all = [&topics.log, &topics.changes, &topics.state];

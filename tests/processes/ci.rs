@@ -14,6 +14,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use support::process::{Answer, Client, Server, skip};
+use support::scripted::{Reply, Scripted};
 
 use crate::program;
 
@@ -380,4 +381,55 @@ fn what_is_forged_replayed_cut_or_too_large_is_refused_and_counted() {
     let (code, said) = server.stop();
     assert_eq!(code, Some(0));
     assert!(!said.contains("panicked") && !said.contains(SECRET), "{said}");
+}
+
+#[test]
+fn what_was_taken_is_refused_after_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    // What it reads can't be read, which is nothing to what is delivered.
+    let site = Scripted::new(|_| Reply::status(404));
+    let serve = || {
+        let config = folder.path().join("annals.yaml");
+        let written = json!({"connectors": [
+            {"kind": "ci", "id": "from-github", "from": "github", "secret": SECRET},
+            {"kind": "ci", "id": "from-gitlab", "from": "gitlab", "secret": SECRET},
+            {"kind": "github", "id": "forge", "url": site.url, "token": "a-token-of-a-robot",
+             "organizations": ["shop"], "webhook_secret": SECRET},
+        ]});
+        fs::write(&config, written.to_string()).unwrap();
+        let data = folder.path().join("data");
+        program().serve(&data, &["--config", config.to_str().unwrap()])
+    };
+    let pipeline = |id: u64| {
+        json!({"object_kind": "pipeline", "project": {"path_with_namespace": "shop/checkout"},
+               "object_attributes": {"id": id, "status": "running"}})
+        .to_string()
+    };
+    let deliver = |server: &Server, topic: &str, number: u64| {
+        let (id, run) = (format!("d-{number}"), run_body(number));
+        let signature = signature(&run);
+        let (headers, body) = if topic == "from-gitlab" {
+            (vec![("X-Gitlab-Token", SECRET), ("Idempotency-Key", &*id)], pipeline(number))
+        } else {
+            let event = ("X-GitHub-Event", "workflow_run");
+            let signature = ("X-Hub-Signature-256", &*signature);
+            (vec![event, ("X-GitHub-Delivery", &*id), signature], run)
+        };
+        let path = format!("/api/events/http/{topic}");
+        server.client().try_post(&path, &headers, &body).unwrap().status
+    };
+    let topics = ["from-github", "from-gitlab", "forge"];
+    let mut server = serve();
+    for topic in topics {
+        for (number, status) in [(1, 200), (2, 200), (1, 409)] {
+            assert_eq!(deliver(&server, topic, number), status, "{topic} {number}");
+        }
+    }
+    server.kill();
+    let server = serve();
+    for topic in topics {
+        for (number, status) in [(1, 409), (2, 409), (3, 200), (3, 409)] {
+            assert_eq!(deliver(&server, topic, number), status, "{topic} {number}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ci::map::{cdevents, github, gitlab, tekton};
+use ci::map::{Told, cdevents, github, gitlab, tekton};
 use connector::{Activity, Whom};
 use expect_test::{Expect, expect};
 use model::yaml::{Limits, read};
@@ -30,6 +30,12 @@ fn told(activities: &BTreeMap<String, Vec<Activity>>) -> String {
         }
         text
     })
+}
+
+/// What a delivery tells, of which all has to be of its form.
+fn whole(told: Result<Told, String>) -> Result<Vec<Activity>, String> {
+    let Told { activities, wrong, .. } = told?;
+    if wrong.is_empty() { Ok(activities) } else { Err(wrong.join("; ")) }
 }
 
 /// Reads all bodies of a folder.
@@ -129,7 +135,7 @@ fn events_that_tekton_documents_are_understood() {
         let body = json!({what: body["taskRun"]}).to_string();
         let told =
             tekton::read("application/json", &attribute, body.as_bytes(), tekton::ANNOTATION);
-        activities.insert(kind.clone(), told.unwrap_or_else(|why| panic!("{kind}: {why}")));
+        activities.insert(kind.clone(), whole(told).unwrap_or_else(|why| panic!("{kind}: {why}")));
     }
     expect![[r#"
         dev.tekton.event.pipelinerun.failed.v1: pipelinerun.finished pipelinerun/4ccb4f01-3ecc-4eb4-87e1-76f04efeee5c/finished of curl, failure
@@ -170,7 +176,7 @@ fn examples(module: &Path) -> usize {
                 let structured = "application/cloudevents+json";
                 let told =
                     tekton::read(structured, &|_| None, event.to_string().as_bytes(), "mine");
-                let told = told.unwrap_or_else(|why| panic!("{path:?}: {why}"));
+                let told = whole(told).unwrap_or_else(|why| panic!("{path:?}: {why}"));
                 assert_eq!(told.len(), 1, "{path:?}");
             }
         }
@@ -188,6 +194,45 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files.retain(|path| path.extension().is_some_and(|of| of == "yaml"));
     files.sort_unstable();
     files
+}
+
+/// What the SDK prints with which Jenkins' CDEvents plugin is built, as its HTTP sink sends it.
+#[test]
+fn events_that_jenkins_cdevents_plugin_prints_are_understood() {
+    let what = "events of Jenkins' CDEvents plugin";
+    let source = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("cdevents/jenkins");
+    let jars = match support::maven::jars(&source, Path::new(env!("CARGO_TARGET_TMPDIR"))) {
+        Ok(jars) => jars,
+        Err(why) => return skip(what, &why),
+    };
+    let mut command = Command::new("java");
+    command.arg("-cp").arg(jars.join("*")).arg(source.join("PrintEvents.java"));
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(why) => return skip(what, &why.to_string()),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let matching = cdevents::Matching::default();
+    let mut lines = Vec::new();
+    for body in String::from_utf8(output.stdout).unwrap().lines() {
+        let told = cdevents::read("application/json", &|_| None, body.as_bytes(), &matching);
+        let told = whole(told).unwrap_or_else(|why| panic!("{body}: {why}"));
+        let [told] = told.as_slice() else { panic!("{body}: {told:?}") };
+        let shown = format!("{told:?}");
+        assert!(!shown.contains("secret") && !shown.contains("somebody"), "{shown}");
+        assert!(told.time.is_some() && told.key.starts_with("job/team/job/as%20gard/"), "{told:?}");
+        let Whom::Annotated(about) = &told.whom else { panic!("{told:?}") };
+        let outcome = told.value["content"].get("outcome").and_then(Value::as_str).unwrap_or("-");
+        let kind = told.activity.strip_prefix("dev.cdevents.").unwrap();
+        lines.push(format!("{kind} of {}={}, {outcome}", about.annotation, about.value));
+    }
+    expect![[r#"
+        pipelinerun.queued of jenkins.io/job-full-name=team/as gard, -
+        pipelinerun.started of jenkins.io/job-full-name=team/as gard, -
+        taskrun.started of jenkins.io/job-full-name=team/as gard, -
+        taskrun.finished of jenkins.io/job-full-name=team/as gard, ERROR
+        pipelinerun.finished of jenkins.io/job-full-name=team/as gard, SUCCESS"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 /// What CDEvents' SDK for Go makes, of each type and two versions of the specification.
@@ -218,7 +263,7 @@ fn events_that_cdevents_sdk_makes_and_tests_with_are_understood() {
         let kind = data["context"]["type"].as_str().unwrap();
         let structured = "application/cloudevents+json";
         let told = cdevents::read(structured, &|_| None, event.to_string().as_bytes(), &matching);
-        let told = told.unwrap_or_else(|why| panic!("{kind}: {why}"));
+        let told = whole(told).unwrap_or_else(|why| panic!("{kind}: {why}"));
         let [told] = told.as_slice() else { panic!("{kind}: {told:?}") };
         assert!(kind.starts_with(&format!("{}.0.", told.activity)), "{kind}: {told:?}");
         assert_eq!(told.value["version"], data["context"]["version"]);
@@ -227,7 +272,7 @@ fn events_that_cdevents_sdk_makes_and_tests_with_are_understood() {
         let attribute = |name: &str| event[name].as_str();
         let binary =
             cdevents::read("application/json", &attribute, data.to_string().as_bytes(), &matching);
-        assert_eq!(binary.as_deref(), Ok(std::slice::from_ref(told)));
+        assert_eq!(whole(binary).as_deref(), Ok(std::slice::from_ref(told)));
         let name = told.activity.strip_prefix("dev.cdevents.").unwrap();
         let (subject, predicate) = name.split_once('.').unwrap();
         let predicates = subjects.entry(subject.to_owned()).or_default();
@@ -266,7 +311,7 @@ fn its_tests_read(matching: &cdevents::Matching) {
             let name = format!("{version}/{}", path.file_stem().unwrap().to_string_lossy());
             let body = fs::read(&path).unwrap();
             let attribute = |_: &str| Some("x");
-            let told = cdevents::read("application/json", &attribute, &body, matching);
+            let told = whole(cdevents::read("application/json", &attribute, &body, matching));
             if ["unparsable_context", "non_unmarshable", "unparsable_type"]
                 .iter()
                 .any(|of| name.ends_with(of))

@@ -24,7 +24,7 @@ mod verify;
 pub use config::{Config, From};
 pub use poll::{check, run};
 pub use projects::Projects;
-pub use receiver::{Delivery, Receiver, Refused, Taken};
+pub use receiver::{Delivery, Receiver, Refused, Taken, delivery_of};
 
 /// Why a configuration can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

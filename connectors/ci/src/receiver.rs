@@ -1,9 +1,12 @@
 //! Taking deliveries.
 
-use bytes::Bytes;
-use connector::{Activity, EmitError, Emitter, Said};
+use std::borrow::Cow;
 
-use crate::map::{cdevents, github, gitlab, jenkins, tekton};
+use bytes::Bytes;
+use connector::{Activity, EmitError, Emitter, Said, shown};
+use data_encoding::BASE64;
+
+use crate::map::{Told, cdevents, github, gitlab, jenkins, tekton};
 use crate::projects::Projects;
 use crate::seen::{ID_BYTES_MAX, Seen};
 use crate::verify::{is_secret, is_signed};
@@ -55,9 +58,26 @@ pub enum Refused {
         /// Why.
         why: String,
     },
+    /// Some of its events can't be understood or kept; what the others tell is durable.
+    #[error("{why}; what the other events tell is taken")]
+    Partly {
+        /// What is taken.
+        taken: Taken,
+        /// Why the rest is not.
+        why: String,
+    },
     /// The catalog does not take it now; it may come again.
     #[error(transparent)]
     NotNow(#[from] EmitError),
+}
+
+/// What stands before a delivery's id in the pointers of what it told.
+const POINTER: &str = "delivery ";
+
+/// The id of the delivery that a pointer names, if it names one.
+#[must_use]
+pub fn delivery_of(pointer: &str) -> Option<&str> {
+    pointer.strip_prefix(POINTER)
 }
 
 /// Where a connector's deliveries arrive.
@@ -81,6 +101,13 @@ impl Receiver {
         Self { projects, ..self }
     }
 
+    /// These deliveries were taken before this receiver was there, the latest last.
+    pub fn remember<'a>(&self, ids: impl IntoIterator<Item = &'a str>) {
+        for id in ids {
+            self.seen.remember(id);
+        }
+    }
+
     /// Takes a delivery: returns once what it tells is durable.
     ///
     /// # Errors
@@ -90,27 +117,45 @@ impl Receiver {
             return Err(Refused::Forged);
         }
         let id = self.id(delivery)?;
-        let activities = self.read(delivery, id).map_err(|why| Refused::Malformed { why })?;
-        if let Some(id) = id.filter(|id| !self.seen.remember(id)) {
-            return Err(Refused::Replayed { id: id.to_owned() });
+        let Told { activities, events, wrong } =
+            self.read(delivery, id).map_err(|why| Refused::Malformed { why })?;
+        let claim = match id.map(|id| self.seen.claim(id).ok_or(id)).transpose() {
+            Ok(claim) => claim,
+            Err(id) => return Err(Refused::Replayed { id: id.to_owned() }),
+        };
+        let taken = self.append(activities, events, wrong).await?;
+        if let Some(claim) = claim {
+            claim.keep();
         }
-        let count = activities.len() as u64;
-        if count == 0 {
-            return Ok(Taken::default());
+        Ok(taken)
+    }
+
+    async fn append(
+        &self,
+        activities: Vec<Activity>,
+        events: usize,
+        mut wrong: Vec<String>,
+    ) -> Result<Taken, Refused> {
+        let mut taken = Taken::default();
+        if !activities.is_empty() {
+            let count = activities.len() as u64;
+            let said = activities.into_iter().map(Said::Happened).collect();
+            let outcome = self.emitter.say(said).await?;
+            taken.new = outcome.changed;
+            taken.known = count.saturating_sub(outcome.changed + outcome.refused);
+            let refused = outcome.refusals.into_iter();
+            wrong.extend(refused.map(|refused| format!("{}: {}", refused.what, refused.message)));
         }
-        let said = activities.into_iter().map(Said::Happened).collect();
-        match self.emitter.say(said).await {
-            Ok(outcome) => {
-                if let Some(refused) = outcome.refusals.first() {
-                    return Err(Refused::Malformed { why: refused.message.clone() });
-                }
-                Ok(Taken { new: outcome.changed, known: count.saturating_sub(outcome.changed) })
-            }
-            Err(error) => {
-                id.inspect(|id| self.seen.forget(id));
-                Err(error.into())
-            }
-        }
+        let Some(first) = wrong.first() else { return Ok(taken) };
+        let why = match wrong.len() - 1 {
+            0 => shown(first),
+            more => format!("{}; and {more} more", shown(first)),
+        };
+        Err(if wrong.len() < events {
+            Refused::Partly { taken, why }
+        } else {
+            Refused::Malformed { why }
+        })
     }
 
     fn is_genuine(&self, delivery: &Delivery) -> bool {
@@ -123,10 +168,8 @@ impl Receiver {
                 delivery.header("x-gitlab-token").is_some_and(|token| is_secret(token, secret))
             }
             From::Jenkins | From::CdEvents | From::Tekton => {
-                let bearer = delivery.header("authorization");
-                let bearer = bearer.and_then(|value| value.split_once(' '));
-                let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-                let given = bearer.map(|(_, token)| token.trim()).or(delivery.token.as_deref());
+                let shown = delivery.header("authorization").and_then(password);
+                let given = shown.as_deref().or(delivery.token.as_deref());
                 given.is_some_and(|token| is_secret(token, secret))
             }
         }
@@ -149,29 +192,167 @@ impl Receiver {
         }
     }
 
-    fn read(&self, delivery: &Delivery, id: Option<&str>) -> Result<Vec<Activity>, String> {
+    fn read(&self, delivery: &Delivery, id: Option<&str>) -> Result<Told, String> {
         let body = &delivery.body;
         let kind = delivery.header("content-type").unwrap_or_default();
         let attribute = |name: &str| delivery.header(&format!("ce-{name}"));
-        let mut activities: Vec<Activity> = match self.config.from {
+        let mut told: Told = match self.config.from {
             From::GitHub => {
                 let event = delivery.header("x-github-event").ok_or("X-GitHub-Event is missing")?;
-                github::read(event, body)?.into_iter().collect()
+                github::read(event, body)?.into()
             }
-            From::GitLab => gitlab::read(body)?.into_iter().collect(),
-            From::Jenkins => {
-                let told = jenkins::read(body, &|job| self.projects.shown_on(job))?;
-                told.into_iter().collect()
-            }
+            From::GitLab => gitlab::read(body)?.into(),
+            From::Jenkins => jenkins::read(body, &|job| self.projects.shown_on(job))?.into(),
             From::CdEvents => cdevents::read(kind, &attribute, body, &self.config.matching)?,
             From::Tekton => {
                 let annotation = &self.config.matching.annotation;
                 tekton::read(kind, &attribute, body, annotation)?
             }
         };
-        for activity in &mut activities {
-            activity.pointer = id.map(|id| format!("delivery {id}")).or(activity.pointer.take());
+        for activity in &mut told.activities {
+            activity.pointer = id.map(|id| format!("{POINTER}{id}")).or(activity.pointer.take());
         }
-        Ok(activities)
+        Ok(told)
+    }
+}
+
+/// What `Authorization` shows: a bearer's token (RFC 6750), or a password (RFC 7617), which is all
+/// that Jenkins' notification plugin can send beside what stands in a URL's query.
+fn password(value: &str) -> Option<Cow<'_, str>> {
+    let (scheme, rest) = value.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.into());
+    }
+    let pair = BASE64.decode(rest.as_bytes()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"));
+    let pair = String::from_utf8(pair?).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use connector::{Emission, Outcome, channel};
+    use serde_json::{Value, json};
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef";
+
+    fn receiver(from: &str) -> (Receiver, mpsc::Receiver<Emission>) {
+        let (emitter, emissions) = channel();
+        let config = json!({"id": "a", "from": from, "secret": SECRET});
+        let config = serde_json::from_value(config).unwrap();
+        (Receiver::new(config, emitter), emissions)
+    }
+
+    fn delivery(headers: &[(&str, &str)], body: &Value) -> Delivery {
+        let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Delivery { headers: headers.collect(), token: None, body: body.to_string().into() }
+    }
+
+    /// The catalog's side: of what is told, what has a key that is too long is refused.
+    async fn take(mut emissions: mpsc::Receiver<Emission>) {
+        while let Some(Emission::Said { said, done }) = emissions.recv().await {
+            let mut outcome = Outcome::default();
+            for said in said {
+                let Said::Happened(Activity { key, .. }) = said else { panic!("{said:?}") };
+                if key.len() > 1024 {
+                    let (what, message) = (format!("activity `{key:.10}`"), "too long".into());
+                    outcome.refused += 1;
+                    outcome.refusals.push(connector::Refused { what, pointer: None, message });
+                } else {
+                    outcome.changed += 1;
+                }
+            }
+            // Whoever delivered it may have gone.
+            let _ = done.send(Ok(outcome));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_event_that_is_wrong_does_not_take_the_others_with_it() {
+        let (receiver, emissions) = receiver("cdevents");
+        tokio::spawn(take(emissions));
+        let event = |id: &str| {
+            json!({"specversion": "1.0", "id": "1", "source": "a", "type": "z", "data": {
+                "context": {"id": id, "source": "a", "type": "dev.cdevents.build.started.0.1.0"},
+                "subject": {"id": "b", "content": null},
+            }})
+        };
+        let (long, cut) = ("x".repeat(2000), json!({"specversion": "1.0"}));
+        let (partly, whole) = ("event 1: the CloudEvent has no `id`", "what the other events tell");
+        let bearer = format!("Bearer {SECRET}");
+        let headers =
+            [("content-type", "application/cloudevents-batch+json"), ("authorization", &bearer)];
+        for (batch, taken, expected) in [
+            (json!([event("1"), event("2")]), 2, String::new()),
+            (
+                json!([event("1"), cut, event(&long), event("2")]),
+                2,
+                format!("{partly}; and 1 more; {whole} is taken"),
+            ),
+            (json!([event("1"), cut]), 1, format!("{partly}; {whole} is taken")),
+            (json!([cut, cut]), 0, "event 0: the CloudEvent has no `id`; and 1 more".into()),
+            (json!([event(&long)]), 0, "activity `a#xxxxxxxx`: too long".into()),
+            (json!([]), 0, String::new()),
+        ] {
+            let took = receiver.take(&delivery(&headers, &batch)).await;
+            let why = took.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            let new = match took {
+                Ok(taken) | Err(Refused::Partly { taken, .. }) => taken.new,
+                Err(_) => 0,
+            };
+            assert_eq!((new, why), (taken, expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn secrets_are_shown_in_headers_and_urls() {
+        let (receiver, emissions) = receiver("jenkins");
+        tokio::spawn(take(emissions));
+        let encoded = |text: &str| BASE64.encode(text.as_bytes());
+        for (header, token, expected) in [
+            (format!("Bearer {SECRET}"), None, true),
+            (format!("bearer  {SECRET} "), None, true),
+            (format!("Basic {}", encoded(&format!("annals:{SECRET}"))), None, true),
+            (format!("Basic {}", encoded(&format!("{SECRET}:annals"))), None, false),
+            (format!("Basic {}", encoded(SECRET)), None, false),
+            ("Basic %".into(), None, false),
+            (format!("Other {SECRET}"), None, false),
+            (SECRET.into(), None, false),
+            // Some clients always send a header of their own.
+            ("Other x".into(), Some(SECRET), true),
+            (format!("Bearer {SECRET}x"), Some(SECRET), false),
+            (String::new(), Some("wrong"), false),
+        ] {
+            let mut delivery = delivery(&[("authorization", &header)], &json!({}));
+            delivery.token = token.map(str::to_owned);
+            let took = receiver.take(&delivery).await;
+            assert_eq!(took != Err(Refused::Forged), expected, "{header} {token:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_is_broken_off_may_come_again() {
+        let (receiver, emissions) = receiver("gitlab");
+        let body = json!({"object_kind": "pipeline", "project": {"path_with_namespace": "a/b"},
+                          "object_attributes": {"id": 1, "status": "running"}});
+        let headers = [("x-gitlab-token", SECRET), ("idempotency-key", "k-1")];
+        let delivery = delivery(&headers, &body);
+        // Nobody takes it, and whoever delivers it gives up.
+        let taking = timeout(std::time::Duration::from_millis(10), receiver.take(&delivery));
+        assert!(taking.await.is_err(), "it is not taken");
+        tokio::spawn(take(emissions));
+        assert_eq!(receiver.take(&delivery).await, Ok(Taken { new: 1, known: 0 }));
+        let replayed = Err(Refused::Replayed { id: "k-1".into() });
+        assert_eq!(receiver.take(&delivery).await, replayed);
+        // Another life of it is told what was taken in this one.
+        let (next, _emissions) = self::receiver("gitlab");
+        next.remember(
+            [delivery_of("delivery k-1"), delivery_of("other k-2")].into_iter().flatten(),
+        );
+        assert_eq!(next.take(&delivery).await, replayed);
     }
 }

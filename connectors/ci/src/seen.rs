@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use parking_lot::Mutex;
 
 /// How many ids are remembered. What is older and comes again makes no second activity: that goes
-/// by keys, which stand in the log.
+/// by keys, which stand in the log. So do these ids, of deliveries that told something.
 const IDS_MAX: usize = 16_384;
 
 /// The longest id that is remembered, in bytes.
@@ -21,7 +21,34 @@ struct State {
     order: VecDeque<Box<str>>,
 }
 
+/// A delivery that is being taken. It is forgotten if that comes to nothing, or is broken off.
+pub(crate) struct Claim<'a> {
+    seen: &'a Seen,
+    id: &'a str,
+    is_kept: bool,
+}
+
+impl Claim<'_> {
+    /// It is taken, and remembered.
+    pub(crate) fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.seen.forget(self.id);
+        }
+    }
+}
+
 impl Seen {
+    /// Begins to take a delivery, unless it was seen before.
+    pub(crate) fn claim<'a>(&'a self, id: &'a str) -> Option<Claim<'a>> {
+        self.remember(id).then_some(Claim { seen: self, id, is_kept: false })
+    }
+
     /// Remembers a delivery; `false` where it was seen before.
     pub(crate) fn remember(&self, id: &str) -> bool {
         let mut state = self.0.lock();
@@ -37,8 +64,7 @@ impl Seen {
         true
     }
 
-    /// Forgets a delivery that was not taken after all: it may come again.
-    pub(crate) fn forget(&self, id: &str) {
+    fn forget(&self, id: &str) {
         let mut state = self.0.lock();
         state.ids.remove(id);
         state.order.retain(|other| **other != *id);

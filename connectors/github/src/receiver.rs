@@ -62,6 +62,11 @@ pub fn receiver(config: &Config, emitter: Emitter) -> Result<(Option<Receiver>, 
 }
 
 impl Receiver {
+    /// These deliveries were taken before this receiver was there, the latest last.
+    pub fn remember<'a>(&self, ids: impl IntoIterator<Item = &'a str>) {
+        self.activities.remember(ids);
+    }
+
     /// Takes a delivery: returns once what it tells is durable, and, where that does not take long,
     /// what it changes is read. Says how many changes there are besides.
     ///

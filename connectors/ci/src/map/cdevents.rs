@@ -6,7 +6,7 @@ use model::reference::EntityRef;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{annotated, cloudevents, known, moment, shape};
+use super::{Told, annotated, cloudevents, jenkins, known, moment, shape};
 
 /// What the types of CDEvents begin with.
 const PREFIX: &str = "dev.cdevents.";
@@ -59,8 +59,7 @@ struct Context {
 #[derive(Deserialize)]
 struct Subject {
     id: String,
-    #[serde(default)]
-    content: Map<String, Value>,
+    content: Option<Map<String, Value>>,
 }
 
 /// What an event says itself of whose it is: in `customData`, `{"entity": "component:default/a"}`.
@@ -72,20 +71,24 @@ struct Ours {
 /// What a delivery tells. `attribute` gives an attribute of a CloudEvent in the headers.
 ///
 /// # Errors
-/// When it is not of its form, or one event of it is not.
+/// When it is not of its form as a whole.
 pub fn read<'a>(
     content_type: &str,
     attribute: &dyn Fn(&str) -> Option<&'a str>,
     body: &[u8],
     matching: &Matching,
-) -> Result<Vec<Activity>, String> {
-    let events = cloudevents::read(content_type, attribute, body)?;
-    let mut activities = Vec::new();
-    for (at, event) in events.into_iter().enumerate() {
-        let told = one(event.data, matching).map_err(|why| format!("event {at}: {why}"))?;
-        activities.extend(told);
+) -> Result<Told, String> {
+    let events = cloudevents::read(content_type, attribute, body)?.into_iter();
+    Ok(Told::of(events.map(|event| one(event?.data, matching))))
+}
+
+/// Whose an event of a source is. Jenkins' CDEvents plugin calls itself by the run of a job, so
+/// that each run is another source: that is the job's.
+fn by_source(source: &str, annotation: &str) -> Whom {
+    match jenkins::full_name(source) {
+        Some(job) => annotated(jenkins::ANNOTATION, &job),
+        None => annotated(annotation, source),
     }
-    Ok(activities)
 }
 
 fn one(data: Value, matching: &Matching) -> Result<Option<Activity>, String> {
@@ -109,18 +112,15 @@ fn one(data: Value, matching: &Matching) -> Result<Option<Activity>, String> {
         Some(Ours { entity }) => {
             Whom::Entity(EntityRef::canonical(&entity).map_err(|error| error.to_string())?)
         }
-        None => {
-            let value = match matching.by {
-                By::Source => &context.source,
-                By::Subject => &subject.id,
-            };
-            annotated(&matching.annotation, value)
-        }
+        None => match matching.by {
+            By::Source => by_source(&context.source, &matching.annotation),
+            By::Subject => annotated(&matching.annotation, &subject.id),
+        },
     };
     let value = known([
         ("subject", json!(subject.id)),
         ("source", json!(context.source)),
-        ("content", Value::Object(subject.content)),
+        ("content", Value::Object(subject.content.unwrap_or_default())),
         ("version", json!(context.version)),
     ]);
     // CloudEvents are told from one another by source and id.
@@ -135,4 +135,46 @@ fn one(data: Value, matching: &Matching) -> Result<Option<Activity>, String> {
         pointer,
         time,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What tells whose an event is, and whose it is.
+    #[test]
+    fn events_are_somebodys() {
+        let read = |source: &str, more: Value, by: By| {
+            let mut data = json!({
+                "context": {"id": "1", "source": source, "type": "dev.cdevents.build.started.0.1.0"},
+                "subject": {"id": "s"},
+            });
+            data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let matching = Matching { by, ..Matching::default() };
+            let attribute = |_: &str| Some("x");
+            let told = read("", &attribute, data.to_string().as_bytes(), &matching).unwrap();
+            match told.activities.as_slice() {
+                [Activity { whom: Whom::Entity(entity), .. }] => entity.to_string(),
+                [Activity { whom: Whom::Annotated(about), .. }] => {
+                    format!("{}={}", about.annotation, about.value)
+                }
+                _ => told.wrong.join(";"),
+            }
+        };
+        let none = || json!({});
+        let ours = |entity: &str| json!({"customData": {"entity": entity, "more": 1}});
+        for (source, more, by, expected) in [
+            ("/tekton/shop", none(), By::Source, "cdevents.dev/source=/tekton/shop"),
+            ("/tekton/shop", none(), By::Subject, "cdevents.dev/source=s"),
+            ("/a", json!({"customData": "text"}), By::Source, "cdevents.dev/source=/a"),
+            ("/a", ours("component:default/B"), By::Source, "component:default/b"),
+            // As Jenkins' plugin has it: queued, and each run.
+            ("job/team/job/a%20b/", none(), By::Source, "jenkins.io/job-full-name=team/a b"),
+            ("job/team/job/a%20b/17/", none(), By::Source, "jenkins.io/job-full-name=team/a b"),
+            ("job/a/17/", none(), By::Subject, "cdevents.dev/source=s"),
+        ] {
+            assert_eq!(read(source, more, by), expected, "{source}");
+        }
+        assert!(read("/a", ours("?"), By::Source).starts_with("event 0: "));
+    }
 }

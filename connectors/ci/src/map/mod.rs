@@ -7,7 +7,7 @@ pub mod gitlab;
 pub mod jenkins;
 pub mod tekton;
 
-use connector::{Activity, Whom};
+use connector::{Activity, Whom, shown};
 use event::Timestamp;
 use event::vocabulary::About;
 use serde::Deserialize;
@@ -16,12 +16,50 @@ use serde_json::{Map, Value};
 
 /// Reads a body, or a part of one.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| format!("the body is not of its form: {error}"))
+    serde_json::from_slice(body).map_err(|error| unlike(&error))
 }
 
 /// Reads what is parsed already.
 pub(crate) fn shape<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|error| format!("the body is not of its form: {error}"))
+    serde_json::from_value(value).map_err(|error| unlike(&error))
+}
+
+/// Why something is not of its form; that may repeat a part of it.
+fn unlike(error: &serde_json::Error) -> String {
+    format!("the body is not of its form: {}", shown(&error.to_string()))
+}
+
+/// What a delivery tells, as far as it is of its form.
+#[derive(Debug, Default, PartialEq)]
+pub struct Told {
+    /// What it tells.
+    pub activities: Vec<Activity>,
+    /// How many events there were.
+    pub events: usize,
+    /// Why some of them tell nothing.
+    pub wrong: Vec<String>,
+}
+
+impl Told {
+    /// What came of each event, in their order.
+    pub(crate) fn of(read: impl IntoIterator<Item = Result<Option<Activity>, String>>) -> Self {
+        let mut told = Self::default();
+        for (at, read) in read.into_iter().enumerate() {
+            told.events += 1;
+            match read {
+                Ok(activity) => told.activities.extend(activity),
+                Err(why) => told.wrong.push(format!("event {at}: {why}")),
+            }
+        }
+        told
+    }
+}
+
+/// What a delivery of one event tells.
+impl From<Option<Activity>> for Told {
+    fn from(activity: Option<Activity>) -> Self {
+        Self { activities: activity.into_iter().collect(), events: 1, wrong: Vec::new() }
+    }
 }
 
 /// A type of CDEvents: `of("service.deployed")`.

@@ -7,7 +7,7 @@ use connector::Activity;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{activity, annotated, cloudevents, known, shape};
+use super::{Told, activity, annotated, cloudevents, known, shape};
 
 /// What the types of its events begin with.
 const PREFIX: &str = "dev.tekton.event.";
@@ -83,20 +83,15 @@ struct Condition {
 /// is the label or annotation of a run whose value an entity has under the same name.
 ///
 /// # Errors
-/// When it is not of its form, or one event of it is not.
+/// When it is not of its form as a whole.
 pub fn read<'a>(
     content_type: &str,
     attribute: &dyn Fn(&str) -> Option<&'a str>,
     body: &[u8],
     annotation: &str,
-) -> Result<Vec<Activity>, String> {
-    let events = cloudevents::read(content_type, attribute, body)?;
-    let mut activities = Vec::new();
-    for (at, event) in events.into_iter().enumerate() {
-        let told = one(event, annotation).map_err(|why| format!("event {at}: {why}"))?;
-        activities.extend(told);
-    }
-    Ok(activities)
+) -> Result<Told, String> {
+    let events = cloudevents::read(content_type, attribute, body)?.into_iter();
+    Ok(Told::of(events.map(|event| one(event?, annotation))))
 }
 
 fn one(event: cloudevents::Event, annotation: &str) -> Result<Option<Activity>, String> {
@@ -217,7 +212,11 @@ mod tests {
             "id" | "source" => Some("x"),
             _ => None,
         };
-        read("application/json", &attribute, body.to_string().as_bytes(), annotation)
+        let told = read("application/json", &attribute, body.to_string().as_bytes(), annotation)?;
+        match told.wrong.into_iter().next() {
+            None => Ok(told.activities),
+            Some(why) => Err(why),
+        }
     }
 
     /// An event, the member of its data, why, and what it becomes.

@@ -80,6 +80,7 @@ impl Sources {
         let (failed, failures) = mpsc::channel(1);
         let mut targets = Targets::watch(&mut tasks, node, connectors.github(), stopping.clone())?;
         let api_versions = own_api_versions(ingest.judge().kinds());
+        connectors.inbox.learn(&*node.log)?;
         for connector in connectors.connectors {
             let source = SourceName::new(&connector.source())?;
             let targets = match &connector {
