@@ -13,7 +13,7 @@ use crate::reads::{Latency, Requests};
 use crate::stage::{Stage, Watch};
 
 /// Connections that ask at the same time, and for how long.
-const CONNECTIONS: usize = 8;
+pub(crate) const CONNECTIONS: usize = 8;
 const ASKING: Duration = Duration::from_secs(5);
 
 /// Connections that hand in updates, how many updates a second together, and for how long.
@@ -25,7 +25,7 @@ const UPDATING: Duration = Duration::from_secs(10);
 const FILTERED: u32 = 4;
 
 /// A connection that says no more than it must, so that the client takes little of the machine.
-struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     host: String,
     line: String,
@@ -33,7 +33,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(node: &Node) -> Result<Self> {
+    pub(crate) fn open(node: &Node) -> Result<Self> {
         let stream = TcpStream::connect(node.address())?;
         stream.set_nodelay(true)?;
         let (host, line) = (node.address().to_owned(), String::new());
@@ -41,15 +41,19 @@ impl Connection {
     }
 
     /// Asks for a path, or sends a text there; gives the answer's body.
-    fn ask(&mut self, path: &str, text: Option<&str>) -> Result<&[u8]> {
-        let host = &self.host;
-        let request = match text {
-            None => format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"),
-            Some(text) => format!(
-                "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n\r\n{text}",
-                text.len()
-            ),
-        };
+    pub(crate) fn ask(&mut self, path: &str, text: Option<&str>) -> Result<&[u8]> {
+        match text {
+            None => self.send(&format!("GET {path}"), "", ""),
+            Some(text) => self.send(&format!("POST {path}"), "", text),
+        }
+    }
+
+    /// Sends a text with headers, each with the end of its line; gives the answer's body.
+    pub(crate) fn send(&mut self, what: &str, headers: &str, text: &str) -> Result<&[u8]> {
+        let (host, length) = (&self.host, text.len());
+        let request = format!(
+            "{what} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\n\r\n{text}"
+        );
         self.stream.get_mut().write_all(request.as_bytes())?;
         let mut length = None;
         let mut is_first = true;
@@ -58,7 +62,7 @@ impl Connection {
             self.stream.read_line(&mut self.line)?;
             let line = self.line.trim_end();
             if std::mem::take(&mut is_first) && !line.contains(" 200 ") {
-                return Err(anyhow!("{path}: {line}"));
+                return Err(anyhow!("{what}: {line}"));
             }
             if line.is_empty() {
                 break;

@@ -9,6 +9,7 @@
 
 mod as_of;
 mod ceiling;
+mod deliveries;
 mod kafka;
 mod load;
 mod node;
@@ -64,6 +65,9 @@ struct Args {
     /// Streams; run from the project's folder, with Java and Maven.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
     kafka: Option<u32>,
+    /// Only so many signed deliveries of a CI system, beside bare requests.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
+    deliveries: Option<u32>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -98,6 +102,15 @@ fn run(args: &Args) -> Result<()> {
     }
     if let Some(entities) = args.kafka {
         let measured = kafka::measure(entities, folder)?;
+        let mut out = std::io::stdout();
+        match args.json {
+            true => writeln!(out, "{}", serde_json::to_string(&measured)?)?,
+            false => write!(out, "{}", measured.table())?,
+        }
+        return Ok(());
+    }
+    if let Some(count) = args.deliveries {
+        let measured = deliveries::measure(count, folder)?;
         let mut out = std::io::stdout();
         match args.json {
             true => writeln!(out, "{}", serde_json::to_string(&measured)?)?,
