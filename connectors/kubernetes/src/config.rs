@@ -3,14 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use connector::shown;
+use connector::{check_id, shown};
 use serde::Deserialize;
 
 use crate::Error;
 use crate::kinds::{Named, Part};
-
-/// The longest name, in bytes.
-const NAME_MAX: usize = 63;
 
 /// Clusters that one connector watches at the most.
 const CLUSTERS_MAX: usize = 100;
@@ -78,10 +75,9 @@ impl TryFrom<Written> for Config {
 
     fn try_from(written: Written) -> Result<Self, Error> {
         let Written { id, clusters } = written;
-        let names = clusters.iter().map(|cluster| &cluster.name);
-        if let Some(name) = std::iter::once(&id).chain(names).find(|name| !is_name(name)) {
-            return Err(Error::Name { name: shown(name) });
-        }
+        check_id(&id)?;
+        let mut names = clusters.iter().map(|cluster| &cluster.name);
+        names.try_for_each(|name| check_id(name)).map_err(Error::Name)?;
         if clusters.is_empty() || clusters.len() > CLUSTERS_MAX {
             return Err(Error::Clusters { id, max: CLUSTERS_MAX });
         }
@@ -91,12 +87,6 @@ impl TryFrom<Written> for Config {
         }
         Ok(Self { id, clusters })
     }
-}
-
-fn is_name(name: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    starts_well && name.len() <= NAME_MAX && name.chars().all(is_plain)
 }
 
 impl Config {
@@ -138,7 +128,7 @@ mod tests {
         assert_eq!((&here.kubeconfig, &here.read[..]), (&None, &Part::USUAL[..]));
         for (value, expected) in [
             (json!({"id": "a/", "clusters": [{"name": "x"}]}), "`a/` can't be the id"),
-            (json!({"id": "a", "clusters": [{"name": "x y"}]}), "`x y` can't be the id"),
+            (json!({"id": "a", "clusters": [{"name": "x y"}]}), "are: `x y` can't be the id"),
             (json!({"id": "a", "clusters": []}), "names 1 to 100 clusters"),
             (json!({"id": "a", "clusters": [{"name": "x"}, {"name": "x"}]}), "two clusters `x`"),
             (

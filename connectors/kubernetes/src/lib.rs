@@ -25,7 +25,6 @@ mod kinds;
 mod map;
 mod matching;
 mod object;
-mod pods;
 mod run;
 mod selector;
 mod state;
@@ -50,14 +49,12 @@ pub type Carriers = tokio::sync::watch::Receiver<Arc<BTreeMap<EntityRef, Selecti
 /// Why a configuration can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A name that is none.
-    #[error(
-        "`{name}` can't be the id of a connector or the name of a cluster (a letter or digit, then up to 62 of letters, digits, `-`, `_` and `.`)"
-    )]
-    Name {
-        /// The name, shortened.
-        name: String,
-    },
+    /// An id that can't be one.
+    #[error(transparent)]
+    Id(#[from] connector::NotAnId),
+    /// The name of a cluster that can't be one.
+    #[error("clusters are named as connectors are: {0}")]
+    Name(connector::NotAnId),
     /// Nothing to watch, or too much.
     #[error("the kubernetes connector `{id}`: `clusters` names 1 to {max} clusters")]
     Clusters {

@@ -16,7 +16,7 @@ use crate::calm::{Calm, PAUSE_MIN};
 use crate::cluster::{Working, retire};
 use crate::due::Due;
 use crate::matching::Matching;
-use crate::state::{Deployed, Effects, State};
+use crate::state::{Deployed, Effects, Reading, State};
 use crate::watch::Told;
 use crate::{Carriers, Config};
 
@@ -192,7 +192,7 @@ impl Runner {
         let known = &mut self.clusters[at];
         let effects = known.state.take(told, &self.matching);
         self.status_due.get_or_insert(Instant::now() + STATUS_WAITS);
-        if !known.began && known.state.is_whole() {
+        if !known.began && known.state.reading().is_whole() {
             known.began = true;
             // What earlier lives said of whoever has nothing here any more ends.
             let all: Vec<EntityRef> = self.matching.entities().cloned().collect();
@@ -339,13 +339,14 @@ impl Runner {
             self.say_cluster(at).await?;
         }
         let states = || self.clusters.iter().map(|known| &known.state);
-        if !states().all(State::is_heard) {
+        let readings = || states().map(State::reading);
+        if !readings().all(Reading::is_heard) {
             return Ok(());
         }
         let faults: Vec<String> = states().filter_map(State::fault).collect();
         let state = match faults.is_empty() {
             true => ConnectorState::Working,
-            false if states().all(State::is_whole) => ConnectorState::Stale,
+            false if readings().all(Reading::is_whole) => ConnectorState::Stale,
             false => ConnectorState::Failing,
         };
         let why = (!faults.is_empty()).then(|| connector::shown(&faults.join("; ")));
@@ -368,13 +369,13 @@ impl Runner {
         let Known { state, status, .. } = &mut self.clusters[at];
         let name = format!("{}/{}", self.source, state.name());
         let Ok(scope) = ScopeName::new(&name) else { return Ok(()) };
-        if !state.is_heard() || !(is_one_of_several || self.told_apart.contains(&scope)) {
+        if !state.reading().is_heard() || !(is_one_of_several || self.told_apart.contains(&scope)) {
             return Ok(());
         }
         let why = state.fault().map(|fault| connector::shown(&fault));
         let now = match &why {
             None => ConnectorState::Working,
-            Some(_) if state.is_whole() => ConnectorState::Stale,
+            Some(_) if state.reading().is_whole() => ConnectorState::Stale,
             Some(_) => ConnectorState::Failing,
         };
         let said = Some((now, why.clone()));

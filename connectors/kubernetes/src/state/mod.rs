@@ -1,31 +1,24 @@
 //! What is known of a cluster, from what its watches tell.
 
+mod aspect;
+mod pods;
+mod reading;
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use connector::{Activity, Whom};
-use event::vocabulary::About;
+use connector::Whom;
 use model::reference::EntityRef;
-use serde_json::{Map, Value, json};
 
-use crate::ANNOTATION;
 use crate::kinds::Kind;
 use crate::map::{Happened, Item, Place, Release, Seen};
 use crate::matching::Matching;
-use crate::pods::Pods;
 use crate::watch::{Told, What};
 
-/// Objects that an aspect shows at the most, and bytes of them; of more it says how many there are.
-const OBJECTS_MAX: usize = 500;
-const BYTES_MAX: usize = 512 * 1024;
-
-/// An activity to be said, and what it is where it turns out to be known: a return to images that
-/// were there before.
-#[derive(Debug)]
-pub(crate) struct Deployed {
-    pub(crate) activity: Activity,
-    pub(crate) again: Option<Activity>,
-}
+use pods::Pods;
+pub(crate) use reading::Reading;
+pub(crate) use telling::Deployed;
+use telling::{activity, fresh, whom};
 
 /// What follows from something told.
 #[derive(Debug, Default)]
@@ -43,22 +36,11 @@ impl Effects {
     }
 }
 
-/// Why something is not read.
-#[derive(Debug)]
-enum Trouble {
-    Fails(String),
-    /// It is not allowed; what the cluster says.
-    Refused(String),
-}
-
 /// A cluster.
 #[derive(Debug)]
 pub(crate) struct State {
     name: String,
-    /// What is watched, once that is known.
-    wanted: Option<BTreeSet<Arc<str>>>,
-    listed: BTreeSet<Arc<str>>,
-    faults: BTreeMap<Arc<str>, Trouble>,
+    reading: Reading,
     items: BTreeMap<Place, Item>,
     members: BTreeMap<EntityRef, BTreeSet<Place>>,
     pods: Pods,
@@ -70,9 +52,7 @@ impl State {
     pub(crate) fn new(name: String) -> Self {
         Self {
             name,
-            wanted: None,
-            listed: BTreeSet::new(),
-            faults: BTreeMap::new(),
+            reading: Reading::default(),
             items: BTreeMap::new(),
             members: BTreeMap::new(),
             pods: Pods::default(),
@@ -84,41 +64,14 @@ impl State {
         &self.name
     }
 
-    /// Whether all that is watched was listed: only then is it known what an entity has.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.wanted.as_ref().is_some_and(|wanted| wanted.is_subset(&self.listed))
+    /// How it is read.
+    pub(crate) const fn reading(&self) -> &Reading {
+        &self.reading
     }
 
-    /// Whether all that is watched has said how it is.
-    pub(crate) fn is_heard(&self) -> bool {
-        let is_heard = |of| self.listed.contains(of) || self.faults.contains_key(of);
-        match &self.wanted {
-            Some(wanted) => wanted.iter().all(is_heard),
-            None => !self.faults.is_empty(),
-        }
-    }
-
-    /// Why not all of it is read, if so: each reason once, and all rights that are missing.
+    /// Why not all of it is read, if so.
     pub(crate) fn fault(&self) -> Option<String> {
-        let mut whys: BTreeSet<String> = BTreeSet::new();
-        let (mut refused, mut says) = (Vec::new(), None);
-        for (of, trouble) in &self.faults {
-            match trouble {
-                Trouble::Fails(why) => {
-                    whys.insert(why.clone());
-                }
-                Trouble::Refused(message) => {
-                    refused.push(&**of);
-                    says.get_or_insert(message);
-                }
-            }
-        }
-        if let Some(says) = says {
-            let of = refused.join(", ");
-            whys.insert(format!("{of} may not be listed and watched in all namespaces: {says}"));
-        }
-        let whys: Vec<String> = whys.into_iter().collect();
-        (!whys.is_empty()).then(|| format!("the cluster `{}`: {}", self.name, whys.join("; ")))
+        self.reading.fault(&self.name)
     }
 
     /// Takes in what is told.
@@ -126,24 +79,13 @@ impl State {
         let mut effects = Effects::default();
         let Told { of, kind, what, .. } = told;
         match what {
-            What::Watched(all) => {
-                self.faults.retain(|of, _| all.contains(of));
-                self.listed.retain(|of| all.contains(of));
-                self.wanted = Some(all);
-            }
-            What::Works => {
-                self.faults.remove(&of);
-            }
-            What::Fails(why) => {
-                self.faults.insert(of, Trouble::Fails(why));
-            }
-            What::Refuses(message) => {
-                self.faults.insert(of, Trouble::Refused(message));
-            }
+            What::Watched(all) => self.reading.watches(all),
+            What::Works => self.reading.works(&of),
+            What::Fails(why) => self.reading.fails(of, why),
+            What::Refuses(message) => self.reading.refuses(of, message),
             What::Listed(seen) => {
-                self.faults.remove(&of);
                 self.list(kind, seen, matching, &mut effects);
-                self.listed.insert(of);
+                self.reading.listed(of);
             }
             What::Is(seen) => self.put(*seen, matching, &mut effects),
             What::IsNot(place) => self.remove(&place, matching, &mut effects),
@@ -293,138 +235,29 @@ impl State {
         effects.touch(changed.iter().cloned(), true);
         effects
     }
-
-    fn of<'a>(&'a self, entity: &EntityRef) -> impl Iterator<Item = &'a Item> {
-        let places = self.members.get(entity).into_iter().flatten();
-        places.filter_map(|place| self.items.get(place))
-    }
-
-    /// The aspect of an entity, of its objects in the order of their places.
-    pub(crate) fn aspect(&self, entity: &EntityRef) -> Option<Map<String, Value>> {
-        let mut lists: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-        let mut releases = BTreeSet::new();
-        let (mut shown, mut bytes, mut more) = (0_usize, 0_usize, 0_usize);
-        for item in self.of(entity) {
-            if let Some(Release { namespace, name, .. }) = &item.release {
-                releases.insert((namespace.clone(), name.clone()));
-            }
-            let Some(list) = item.place.0.shown_as() else { continue };
-            bytes += item.bytes();
-            if shown == OBJECTS_MAX || bytes > BYTES_MAX {
-                more += 1;
-                continue;
-            }
-            shown += 1;
-            let mut value = item.value();
-            if let Some(summary) = self.pods.summary(&item.place) {
-                bytes += summary.to_string().len();
-                value.insert("pods".into(), summary);
-            }
-            lists.entry(list).or_default().push(Value::Object(value));
-        }
-        let releases = releases.into_iter().take(OBJECTS_MAX);
-        let releases: Vec<Value> = releases.filter_map(|release| self.release(&release)).collect();
-        if lists.is_empty() && releases.is_empty() {
-            return None;
-        }
-        let mut aspect = Map::new();
-        aspect.insert("cluster".into(), json!(self.name));
-        aspect.extend(lists.into_iter().map(|(name, list)| (name.to_owned(), list.into())));
-        if !releases.is_empty() {
-            aspect.insert("releases".into(), releases.into());
-        }
-        if more > 0 {
-            aspect.insert("more".into(), json!(more));
-        }
-        Some(aspect)
-    }
-
-    /// The last revision of a release.
-    fn release(&self, release: &(Box<str>, Box<str>)) -> Option<Value> {
-        let (_, place) = self.releases.get(release)?.last_key_value()?;
-        let mut value: Map<String, Value> =
-            serde_json::from_str(&self.items.get(place)?.steady).ok()?;
-        value.insert("namespace".into(), json!(&*release.0));
-        value.insert("name".into(), json!(&*release.1));
-        Some(Value::Object(value))
-    }
-
-    /// Where it was read: the newest of an entity's objects.
-    pub(crate) fn pointer(&self, entity: &EntityRef) -> Option<String> {
-        // Versions are texts of digits most often; the longer one is the newer one.
-        let newest = |of: &&Item| (of.resource_version.len(), of.resource_version.clone());
-        self.of(entity).max_by_key(newest).map(|of| of.pointer(&self.name))
-    }
-}
-
-/// What happened that had not happened to what stood there before.
-fn fresh(before: Option<&Item>, item: &Item) -> Vec<Happened> {
-    let same = before.filter(|before| before.uid == item.uid);
-    let known = |of: &&Happened| {
-        !same.is_some_and(|before| before.happened.iter().any(|known| known.key == of.key))
-    };
-    let upgraded = |of: &Happened| {
-        let is_another = same.is_some() && item.place.0.serves();
-        Happened { what: if is_another { "service.upgraded" } else { of.what }, ..of.clone() }
-    };
-    item.happened.iter().filter(known).map(upgraded).collect()
-}
-
-/// To whom it is said: to whoever has the id, now or later, and to each that is matched otherwise.
-fn whom(item: &Item, entities: &BTreeSet<EntityRef>, matching: &Matching) -> Vec<Whom> {
-    let id = item.tags.id.as_deref().filter(|id| matching.is_plain_id(id));
-    let annotated = id.map(|id| About { annotation: ANNOTATION.into(), value: id.to_owned() });
-    let is_left = |entity: &&EntityRef| id.is_none() || !matching.is_plain(entity);
-    let others = entities.iter().filter(is_left).cloned().map(Whom::Entity);
-    annotated.map(Whom::Annotated).into_iter().chain(others).collect()
-}
-
-/// Something that happened, as it is said; `again` tells a return to what was before from the
-/// first time.
-fn activity(cluster: &str, item: &Item, of: &Happened, again: bool, whom: Whom) -> Activity {
-    let (_, namespace, name) = &item.place;
-    let mut value = Map::new();
-    value.insert("environment".into(), json!(cluster));
-    value.insert("kind".into(), json!(&*item.name));
-    value.insert("namespace".into(), json!(&**namespace));
-    value.insert("name".into(), json!(&**name));
-    let more: Map<String, Value> = serde_json::from_str(&of.value).unwrap_or_default();
-    value.extend(more);
-    let mut key = format!("{cluster}/{}", of.key);
-    if again {
-        key.push_str(&format!("@{}", item.generation));
-    }
-    if let Whom::Entity(entity) = &whom {
-        key.push_str(&format!(" {entity}"));
-    }
-    Activity {
-        activity: format!("dev.cdevents.{}", of.what),
-        key,
-        whom,
-        value,
-        pointer: Some(item.pointer(cluster)),
-        time: of.time,
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::ANNOTATION;
     use crate::kinds::Watched;
     use crate::map::seen;
     use crate::matching::Selection;
 
     /// A cluster that is watched for these kinds, and entities that say these things.
-    struct Test {
+    pub(crate) struct Test {
         state: State,
         matching: Matching,
     }
 
-    fn entity(name: &str) -> EntityRef {
+    pub(crate) fn entity(name: &str) -> EntityRef {
         EntityRef::canonical(&format!("component:default/{name}")).unwrap()
     }
 
-    fn matching(said: &[(&str, &str)]) -> Matching {
+    pub(crate) fn matching(said: &[(&str, &str)]) -> Matching {
         let each = said.iter().map(|(name, said)| {
             let mut selection = Selection::default();
             match said.split_once(':') {
@@ -441,30 +274,30 @@ mod tests {
     }
 
     impl Test {
-        fn new(said: &[(&str, &str)]) -> Self {
+        pub(crate) fn new(said: &[(&str, &str)]) -> Self {
             Self { state: State::new("prod".into()), matching: matching(said) }
         }
 
-        fn take(&mut self, kind: Kind, what: What) -> Effects {
+        pub(crate) fn take(&mut self, kind: Kind, what: What) -> Effects {
             let of = Watched::known(kind).unwrap().resource;
             self.state.take(Told { cluster: 0, of, kind, what }, &self.matching)
         }
 
-        fn is(&mut self, kind: Kind, object: Value) -> Effects {
+        pub(crate) fn is(&mut self, kind: Kind, object: Value) -> Effects {
             self.take(kind, What::Is(Box::new(one(kind, object))))
         }
 
-        fn aspect(&self, name: &str) -> Value {
+        pub(crate) fn aspect(&self, name: &str) -> Value {
             self.state.aspect(&entity(name)).map(Value::Object).unwrap_or_default()
         }
     }
 
-    fn one(kind: Kind, object: Value) -> Seen {
+    pub(crate) fn one(kind: Kind, object: Value) -> Seen {
         let object = serde_json::from_value(object).unwrap();
         seen(&Watched::known(kind).unwrap(), &object).unwrap()
     }
 
-    fn shop(name: &str, id: &str, image: &str, uid: &str) -> Value {
+    pub(crate) fn shop(name: &str, id: &str, image: &str, uid: &str) -> Value {
         json!({
             "metadata": {"name": name, "namespace": "n", "uid": uid, "generation": 7,
                 "resourceVersion": image, "labels": {ANNOTATION: id, "app": name}},
@@ -472,12 +305,12 @@ mod tests {
         })
     }
 
-    fn touched(effects: &Effects) -> Vec<(&str, bool)> {
+    pub(crate) fn touched(effects: &Effects) -> Vec<(&str, bool)> {
         let each = effects.touched.iter();
         each.map(|(of, steady)| (&of.as_str()["component:default/".len()..], *steady)).collect()
     }
 
-    fn told(effects: &Effects) -> Vec<String> {
+    pub(crate) fn told(effects: &Effects) -> Vec<String> {
         let each = effects.deployed.iter().map(|Deployed { activity, .. }| {
             let whom = match &activity.whom {
                 Whom::Annotated(about) => about.value.clone(),
@@ -590,55 +423,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_very_large_is_counted() {
+    fn a_cluster_that_refuses_loses_nothing() {
+        let kind = Kind::Deployment;
+        let of = Watched::known(kind).unwrap().resource;
         let mut test = Test::new(&[("x", "x")]);
-        let many =
-            (0..OBJECTS_MAX + 3).map(|n| one(Kind::Job, shop(&format!("a{n}"), "x", "i", "u")));
-        test.take(Kind::Job, What::Listed(many.collect()));
-        let aspect = test.aspect("x");
-        assert_eq!(aspect["workloads"].as_array().map(Vec::len), Some(OBJECTS_MAX));
-        assert_eq!(aspect["more"], 3);
-        let images: Vec<Value> =
-            (0..50).map(|n| json!({"name": format!("c{n}"), "image": "i".repeat(500)})).collect();
-        let large = (0..100).map(|n| {
-            let mut job = shop(&format!("a{n}"), "x", "i", "u");
-            job["spec"]["template"]["spec"]["containers"] = json!(images);
-            one(Kind::Job, job)
-        });
-        test.take(Kind::Job, What::Listed(large.collect()));
-        let aspect = test.aspect("x");
-        assert!(aspect.to_string().len() < BYTES_MAX * 2 && aspect["more"].as_u64() > Some(10));
-    }
-
-    #[test]
-    fn a_cluster_that_refuses_says_so_and_loses_nothing() {
-        let kinds = [Kind::Deployment, Kind::Pod];
-        let resources = kinds.map(|kind| Watched::known(kind).unwrap().resource);
-        let mut test = Test::new(&[("x", "x")]);
-        assert!(!test.state.is_whole() && !test.state.is_heard());
-        test.take(kinds[0], What::Watched(resources.into()));
-        test.take(kinds[0], What::Listed(Vec::new()));
-        assert!(!test.state.is_whole() && !test.state.is_heard());
-        test.take(kinds[1], What::Listed(Vec::new()));
-        test.is(kinds[0], shop("a", "x", "i:1", "u"));
-        assert!(test.state.is_whole() && test.state.is_heard() && test.state.fault().is_none());
-        for kind in kinds {
-            assert!(test.take(kind, What::Fails("away".into())).touched.is_empty());
+        test.take(kind, What::Watched([of].into()));
+        test.take(kind, What::Listed(Vec::new()));
+        test.is(kind, shop("a", "x", "i:1", "u"));
+        for what in [What::Fails("away".into()), What::Refuses("no".into())] {
+            assert!(test.take(kind, what).touched.is_empty());
+            assert!(test.state.fault().is_some() && test.state.reading().is_whole());
+            assert!(!test.aspect("x").is_null());
         }
-        assert_eq!(test.state.fault().as_deref(), Some("the cluster `prod`: away"));
-        assert!(test.state.is_whole() && !test.aspect("x").is_null());
-        for kind in kinds {
-            test.take(kind, What::Refuses("no".into()));
-        }
-        let refused = "deployments.apps, pods may not be listed and watched in all namespaces: no";
-        assert_eq!(test.state.fault(), Some(format!("the cluster `prod`: {refused}")));
-        for kind in kinds {
-            test.take(kind, What::Works);
-        }
+        test.take(kind, What::Works);
         assert_eq!(test.state.fault(), None);
-        // What is watched from now on is waited for.
-        let more = ["deployments.apps", "pods", "x"].map(Arc::from);
-        test.take(kinds[0], What::Watched(more.into()));
-        assert!(!test.state.is_whole());
     }
 }
