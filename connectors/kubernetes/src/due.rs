@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::reference::EntityRef;
 use tokio::time::Instant;
 
+use crate::calm::Weight;
+
 /// An entity in a cluster.
 pub(crate) type Key = (usize, EntityRef);
 
 /// What is to be said, in the order of when.
 #[derive(Debug, Default)]
 pub(crate) struct Due {
-    /// When, and whether it is more than health that changed.
-    keys: BTreeMap<Key, (Instant, bool)>,
+    /// When, and how much it is worth.
+    keys: BTreeMap<Key, (Instant, Weight)>,
     order: BTreeSet<(Instant, Key)>,
 }
 
@@ -22,28 +24,28 @@ impl Due {
         self.order.first().map(|(at, _)| *at)
     }
 
-    /// Whether more than health is to be said of it already.
-    pub(crate) fn is_steady(&self, key: &Key) -> bool {
-        self.keys.get(key).is_some_and(|(_, is_steady)| *is_steady)
+    /// How much what is to be said of it already is worth.
+    fn weight(&self, key: &Key) -> Weight {
+        self.keys.get(key).map(|(_, weight)| *weight).unwrap_or_default()
     }
 
     /// It is to be said then, or before if that was so already.
-    pub(crate) fn put(&mut self, key: Key, at: Instant, is_steady: bool) {
+    pub(crate) fn put(&mut self, key: Key, at: Instant, weight: Weight) {
         let stands = self.keys.get(&key).copied();
-        let (mut first, mut steady) = (at, is_steady);
-        if let Some((stands_at, stands_steady)) = stands {
+        let (mut first, mut most) = (at, weight);
+        if let Some((stands_at, stands_weight)) = stands {
             self.order.remove(&(stands_at, key.clone()));
             first = at.min(stands_at);
-            steady |= stands_steady;
+            most = weight.max(stands_weight);
         }
         self.order.insert((first, key.clone()));
-        self.keys.insert(key, (first, steady));
+        self.keys.insert(key, (first, most));
     }
 
     /// Up to so many that are to be said by now.
-    pub(crate) fn by(&self, now: Instant, max: usize) -> Vec<(Key, bool)> {
+    pub(crate) fn by(&self, now: Instant, max: usize) -> Vec<(Key, Weight)> {
         let by = self.order.iter().take_while(|(at, _)| *at <= now).take(max);
-        by.map(|(_, key)| (key.clone(), self.is_steady(key))).collect()
+        by.map(|(_, key)| (key.clone(), self.weight(key))).collect()
     }
 
     /// It was said.
@@ -67,15 +69,16 @@ mod tests {
         let at = |seconds| now + Duration::from_secs(seconds);
         let mut due = Due::default();
         assert_eq!(due.first(), None);
-        due.put(key("x"), at(9), false);
-        due.put(key("y"), at(2), true);
-        due.put(key("x"), at(1), false);
-        due.put(key("x"), at(5), true);
-        assert_eq!((due.first(), due.is_steady(&key("x"))), (Some(at(1)), true));
-        assert_eq!(due.by(at(1), 9), [(key("x"), true)]);
-        assert_eq!(due.by(at(9), 1), [(key("x"), true)]);
+        due.put(key("x"), at(9), Weight::Health);
+        due.put(key("y"), at(2), Weight::Routine);
+        due.put(key("x"), at(1), Weight::Routine);
+        assert_eq!(due.by(at(1), 9), [(key("x"), Weight::Health)]);
+        due.put(key("x"), at(5), Weight::Steady);
+        assert_eq!(due.first(), Some(at(1)));
+        assert_eq!(due.by(at(1), 9), [(key("x"), Weight::Steady)]);
+        assert_eq!(due.by(at(9), 1), [(key("x"), Weight::Steady)]);
         due.remove(&key("x"));
-        assert_eq!(due.by(at(9), 9), [(key("y"), true)]);
+        assert_eq!(due.by(at(9), 9), [(key("y"), Weight::Routine)]);
         due.remove(&key("y"));
         assert_eq!((due.first(), due.order.len()), (None, 0));
     }

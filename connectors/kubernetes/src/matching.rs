@@ -184,7 +184,8 @@ mod tests {
         let matching = Matching::new(read.iter().map(|(entity, selection)| (entity, selection)));
         let of = |id: Option<&str>, labels: &[(&str, &str)]| {
             let labels = Labels::new(labels.iter().copied());
-            let tags = Tags { namespace: "n".into(), id: id.map(Into::into), labels };
+            let id = id.map(Into::into);
+            let tags = Tags { namespace: "n".into(), id, labels, ..Tags::default() };
             let found = matching.of("prod", &tags);
             found
                 .iter()

@@ -99,6 +99,21 @@ impl Labels {
         Self::new(metadata.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
+    /// Those of a value: a selector, the labels of a template.
+    pub(crate) fn in_value(value: &Value, pointer: &str) -> Self {
+        let members = value.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
+        Self::new(members.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))))
+    }
+
+    /// Whether all of these are among others.
+    pub(crate) fn are_among(&self, others: &Self) -> bool {
+        self.iter().all(|(key, value)| others.get(key) == Some(value))
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         let at = self.0.binary_search_by(|(own, _)| (**own).cmp(key)).ok()?;
         Some(&self.0[at].1)

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::calm::{Calm, PAUSE_MIN};
+use crate::calm::{Calm, PAUSE_MIN, Weight};
 use crate::cluster::{Working, retire};
 use crate::due::Due;
 use crate::matching::Matching;
@@ -169,7 +169,7 @@ struct Runner {
     carriers: Carriers,
     matching: Matching,
     due: Due,
-    deployed: VecDeque<(usize, Deployed)>,
+    deployed: VecDeque<Deployed>,
     /// When it is tried again, after the catalog did not take something.
     again: Option<Instant>,
     status_due: Option<Instant>,
@@ -180,8 +180,7 @@ struct Runner {
 impl Runner {
     /// When there is something to say.
     fn next(&self) -> Option<Instant> {
-        let is_ready = |(at, _): &(usize, _)| self.clusters[*at].began;
-        let activity = self.deployed.iter().any(is_ready).then(Instant::now);
+        let activity = (!self.deployed.is_empty()).then(Instant::now);
         let said = self.due.first().into_iter().chain(activity).min();
         let said = said.map(|at| self.again.map_or(at, |again| again.max(at)));
         said.into_iter().chain(self.status_due).min()
@@ -192,13 +191,16 @@ impl Runner {
         let known = &mut self.clusters[at];
         let effects = known.state.take(told, &self.matching);
         self.status_due.get_or_insert(Instant::now() + STATUS_WAITS);
-        if !known.began && known.state.reading().is_whole() {
+        if known.began {
+            self.follow(at, effects);
+        } else if known.state.reading().is_whole() {
             known.began = true;
+            let deployed = known.state.tell_all(&self.matching);
             // What earlier lives said of whoever has nothing here any more ends.
-            let all: Vec<EntityRef> = self.matching.entities().cloned().collect();
-            all.into_iter().for_each(|entity| self.touch(at, entity, true));
+            let all = self.matching.entities().map(|entity| (entity.clone(), Weight::Steady));
+            let touched = all.collect();
+            self.follow(at, Effects { touched, deployed });
         }
-        self.follow(at, effects);
     }
 
     /// Entities say something else of their objects now.
@@ -212,22 +214,23 @@ impl Runner {
         }
     }
 
+    /// What follows; of a cluster that is not known whole nothing does.
     fn follow(&mut self, at: usize, effects: Effects) {
-        self.deployed.extend(effects.deployed.into_iter().map(|of| (at, of)));
-        for (entity, is_steady) in effects.touched {
-            self.touch(at, entity, is_steady);
+        if !self.clusters[at].began {
+            return;
+        }
+        self.deployed.extend(effects.deployed);
+        for (entity, weight) in effects.touched {
+            self.touch(at, entity, weight);
         }
     }
 
-    /// Something of an entity may be otherwise; all is looked at when the cluster is known whole.
-    fn touch(&mut self, at: usize, entity: EntityRef, is_steady: bool) {
+    /// Something of an entity may be otherwise.
+    fn touch(&mut self, at: usize, entity: EntityRef, weight: Weight) {
         let known = &self.clusters[at];
-        if !known.began {
-            return;
-        }
         let now = Instant::now();
-        let due = known.said.get(&entity).map_or(now, |said| said.calm.due(now, !is_steady));
-        self.due.put((at, entity), due, is_steady);
+        let due = known.said.get(&entity).map_or(now, |said| said.calm.due(now, weight));
+        self.due.put((at, entity), due, weight);
     }
 
     /// Says what is due.
@@ -259,7 +262,7 @@ impl Runner {
     async fn say_aspects(&mut self, now: Instant) -> Result<(), EmitError> {
         let due = self.due.by(now, SAID_MAX);
         let (mut said, mut changed) = (Vec::new(), Vec::new());
-        for ((at, entity), is_steady) in &due {
+        for ((at, entity), weight) in &due {
             let known = &self.clusters[*at];
             let value = known.state.aspect(entity);
             let hash = value.as_ref().map(hash);
@@ -272,7 +275,7 @@ impl Runner {
                     pointer: known.state.pointer(entity),
                     time: None,
                 }));
-                changed.push((*at, entity.clone(), hash, *is_steady));
+                changed.push((*at, entity.clone(), hash, *weight));
             }
         }
         if !said.is_empty() {
@@ -281,13 +284,13 @@ impl Runner {
                 tracing::warn!(what, why, "what a cluster shows of an entity is refused");
             }
         }
-        for (at, entity, hash, is_steady) in changed {
+        for (at, entity, hash, weight) in changed {
             let said = &mut self.clusters[at].said;
             // That there is nothing is no change from which on a first value would have to wait,
             // and most entities have nothing in most clusters.
             if hash.is_some() || said.contains_key(&entity) {
                 let spoken = said.entry(entity).or_default();
-                spoken.calm.said(now, !is_steady);
+                spoken.calm.said(now, weight);
                 spoken.value = hash;
             }
         }
@@ -297,31 +300,29 @@ impl Runner {
         Ok(())
     }
 
-    /// Says activities of the clusters that were listed whole: those that can only be new
-    /// together, those that may be a return to earlier images each by itself.
+    /// Says activities: those that can only be new together, those that may be a return to earlier
+    /// images each by itself.
     async fn say_activities(&mut self) -> Result<(), EmitError> {
         let (mut plain, mut rest) = (Vec::new(), VecDeque::new());
         let mut waiting = std::mem::take(&mut self.deployed);
-        while let Some((at, deployed)) = waiting.pop_front() {
+        while let Some(deployed) = waiting.pop_front() {
             let is_plain = deployed.again.is_none() && plain.len() < SAID_MAX;
-            if self.clusters[at].began && is_plain {
-                plain.push((at, deployed));
+            if is_plain {
+                plain.push(deployed);
             } else {
-                rest.push_back((at, deployed));
+                rest.push_back(deployed);
             }
         }
         self.deployed = rest;
         if !plain.is_empty() {
-            let said = plain.iter().map(|(_, of)| Said::Happened(of.activity.clone())).collect();
+            let said = plain.iter().map(|of| Said::Happened(of.activity.clone())).collect();
             if let Err(error) = self.emitter.say(said).await {
                 self.deployed.extend(plain);
                 return Err(error);
             }
         }
-        let is_ready =
-            |(at, of): &(usize, Deployed)| self.clusters[*at].began && of.again.is_some();
-        while let Some(next) = self.deployed.iter().position(is_ready) {
-            let (_, Deployed { activity, again }) = &self.deployed[next];
+        while let Some(next) = self.deployed.iter().position(|of| of.again.is_some()) {
+            let Deployed { activity, again } = &self.deployed[next];
             let outcome = self.emitter.say(vec![Said::Happened(activity.clone())]).await?;
             if outcome.changed == 0
                 && let Some(again) = again

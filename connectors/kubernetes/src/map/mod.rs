@@ -1,6 +1,8 @@
 //! From objects to what is known of them. Everything here is a function of the objects.
 
+mod cron;
 mod entity;
+mod helm;
 mod network;
 mod pod;
 mod purl;
@@ -11,10 +13,13 @@ use event::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::ANNOTATION;
+use crate::calm::Weight;
 use crate::kinds::{Kind, Watched};
 use crate::object::{Labels, Object, cut};
 
+pub(crate) use cron::{Run, last as last_run};
 pub(crate) use entity::entity;
+pub(crate) use helm::removed;
 pub(crate) use pod::{Owner, Pod, Running, coarse};
 use purl::purl;
 
@@ -28,6 +33,21 @@ pub(crate) struct Tags {
     /// The label or annotation [`ANNOTATION`].
     pub(crate) id: Option<Box<str>>,
     pub(crate) labels: Labels,
+    /// The labels of its pods, where it serves.
+    pub(crate) pods: Labels,
+    pub(crate) leads: Leads,
+}
+
+/// What an object leads to: whose that is, the object is, too, unless it says whose it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Leads {
+    /// To nothing that is known.
+    #[default]
+    Nowhere,
+    /// To these objects.
+    To(Box<[Place]>),
+    /// To whatever in its namespace has pods with all of these labels.
+    Pods(Labels),
 }
 
 /// Something that happened to an object, which its state tells of.
@@ -56,6 +76,8 @@ pub(crate) struct Item {
     pub(crate) steady: Box<str>,
     /// What comes of it by itself: how many are ready, conditions.
     pub(crate) health: Box<str>,
+    /// What comes and goes by plan.
+    pub(crate) routine: Box<str>,
     pub(crate) happened: Vec<Happened>,
     /// The release of Helm that it belongs to, or is a revision of.
     pub(crate) release: Option<Release>,
@@ -77,6 +99,19 @@ pub(crate) enum Seen {
     Item(Box<Item>),
     /// It is one of the pods of something else.
     Pod(Pod),
+    /// It is a run of a CronJob.
+    Run(Run),
+}
+
+impl Seen {
+    /// Where it stands.
+    pub(crate) const fn place(&self) -> &Place {
+        match self {
+            Self::Item(item) => &item.place,
+            Self::Pod(pod) => &pod.place,
+            Self::Run(run) => &run.place,
+        }
+    }
 }
 
 /// Where an object stands.
@@ -87,8 +122,9 @@ pub(crate) fn place(kind: Kind, object: &Object) -> Place {
 /// What counts of an object; nothing of what is told of by another one.
 pub(crate) fn seen(watched: &Watched, object: &Object) -> Option<Seen> {
     let shown = match watched.kind {
+        Kind::Job if let Some(run) = cron::run(object) => return Some(Seen::Run(run)),
         Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::Job | Kind::CronJob => {
-            workload::shown(watched.kind, object)?
+            workload::shown(watched.kind, object)
         }
         Kind::Pod => match pod::seen(object) {
             Ok(pod) => return Some(Seen::Pod(pod)),
@@ -98,7 +134,7 @@ pub(crate) fn seen(watched: &Watched, object: &Object) -> Option<Seen> {
         Kind::Ingress => network::ingress(object),
         Kind::HttpRoute => network::route(object),
         Kind::Autoscaler => network::autoscaler(object),
-        Kind::Release => workload::release(object)?,
+        Kind::Release => helm::revision(object)?,
         Kind::PipelineRun | Kind::TaskRun => runs::tekton(watched.kind, object),
         Kind::Application => runs::application(object),
         Kind::Catalog | Kind::Other => return None,
@@ -116,9 +152,12 @@ pub(crate) fn seen(watched: &Watched, object: &Object) -> Option<Seen> {
             namespace: metadata.namespace.as_str().into(),
             id,
             labels: Labels::of(metadata),
+            pods: shown.pods,
+            leads: shown.leads,
         },
         steady: text_of(shown.steady),
         health: text_of(shown.health),
+        routine: text_of(shown.routine),
         happened: shown.happened,
         release: shown.release,
     })))
@@ -129,8 +168,11 @@ pub(crate) fn seen(watched: &Watched, object: &Object) -> Option<Seen> {
 struct Shown {
     steady: Map<String, Value>,
     health: Map<String, Value>,
+    routine: Map<String, Value>,
     happened: Vec<Happened>,
     release: Option<Release>,
+    pods: Labels,
+    leads: Leads,
 }
 
 impl Item {
@@ -142,7 +184,7 @@ impl Item {
             ("namespace", (!namespace.is_empty()).then_some(&**namespace).into()),
             ("name", Value::from(&**name)),
         ]);
-        for part in [&self.steady, &self.health] {
+        for part in [&self.steady, &self.health, &self.routine] {
             let part: Map<String, Value> = serde_json::from_str(part).unwrap_or_default();
             value.extend(part);
         }
@@ -151,7 +193,8 @@ impl Item {
 
     /// About how many bytes it takes where it is shown.
     pub(crate) fn bytes(&self) -> usize {
-        self.steady.len() + self.health.len() + self.place.1.len() + self.place.2.len() + 64
+        let shown = self.steady.len() + self.health.len() + self.routine.len();
+        shown + self.place.1.len() + self.place.2.len() + 64
     }
 
     /// Where in the source it stands.
@@ -160,17 +203,26 @@ impl Item {
         pointer(cluster, &self.name, namespace, name, &self.resource_version)
     }
 
+    /// How much it is worth that it is no more what it was before.
+    pub(crate) fn weight(&self, before: &Self) -> Weight {
+        let steady = |of: &Self| (of.steady.clone(), of.tags.clone(), of.uid.clone());
+        if steady(self) != steady(before) {
+            Weight::Steady
+        } else if self.health != before.health {
+            Weight::Health
+        } else {
+            Weight::Routine
+        }
+    }
+
     /// Whether it differs in nothing but its version.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (&self.uid, &self.tags, &self.steady, &self.health, &self.happened, &self.release)
-            == (
-                &other.uid,
-                &other.tags,
-                &other.steady,
-                &other.health,
-                &other.happened,
-                &other.release,
-            )
+        self.counts() == other.counts()
+    }
+
+    fn counts(&self) -> impl PartialEq {
+        let shown = [&self.steady, &self.health, &self.routine];
+        (&self.uid, &self.tags, shown, &self.happened, &self.release)
     }
 }
 
@@ -244,7 +296,7 @@ pub(crate) mod tests {
         let watched = Watched::known(kind).unwrap();
         match seen(&watched, &object(value))? {
             Seen::Item(item) => Some(*item),
-            Seen::Pod(pod) => panic!("a pod of something: {pod:?}"),
+            other => panic!("something of something else: {other:?}"),
         }
     }
 
@@ -263,7 +315,6 @@ pub(crate) mod tests {
         assert_eq!(mine(Kind::Job, json!({"metadata": {"labels": null}})), None);
         let mut owned = of("labels", "a");
         owned["metadata"]["ownerReferences"] = json!([{"kind": "CronJob", "controller": true}]);
-        assert_eq!(mine(Kind::Job, owned.clone()), None);
         assert_eq!(mine(Kind::Deployment, owned).as_deref(), Some("a"));
     }
 
@@ -292,7 +343,7 @@ pub(crate) mod tests {
         fn any_object_is_read(spec in value(), status in value(), version in "\\PC{0,4}") {
             let labels = json!({"version": version, "name": version, "pod-template-hash": "1"});
             let owner = json!([{"kind": "ReplicaSet", "name": "a-1", "controller": true}]);
-            for kind in [Kind::Deployment, Kind::CronJob, Kind::Pod, Kind::Service, Kind::Ingress,
+            for kind in [Kind::Deployment, Kind::Job, Kind::CronJob, Kind::Pod, Kind::Service, Kind::Ingress,
                 Kind::HttpRoute, Kind::Autoscaler, Kind::Release, Kind::PipelineRun,
                 Kind::TaskRun, Kind::Application]
             {
@@ -300,7 +351,7 @@ pub(crate) mod tests {
                     "metadata": {"labels": labels, "ownerReferences": owner}}));
                 let watched = Watched::known(kind).unwrap();
                 if let Some(Seen::Item(item)) = seen(&watched, &object) {
-                    for text in [&item.steady, &item.health] {
+                    for text in [&item.steady, &item.health, &item.routine] {
                         prop_assert!(serde_json::from_str::<Map<String, Value>>(text).is_ok());
                     }
                 }

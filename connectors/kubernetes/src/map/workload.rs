@@ -1,19 +1,16 @@
-//! Workloads, and the releases of Helm that they belong to.
+//! Workloads.
 
 use data_encoding::HEXLOWER;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Happened, Release, Shown, conditions, image, members, purl};
+use super::{Happened, Shown, conditions, cron, helm, image, members, purl};
 use crate::kinds::Kind;
-use crate::object::{Object, cut, list, number, text};
+use crate::object::{Labels, Object, cut, list, number, text};
 
-/// What a workload shows; nothing of a run of a CronJob, which the CronJob tells of.
-pub(super) fn shown(kind: Kind, object: &Object) -> Option<Shown> {
+/// What a workload shows.
+pub(super) fn shown(kind: Kind, object: &Object) -> Shown {
     let Object { metadata, spec, status, .. } = object;
-    if kind == Kind::Job && object.controller().is_some_and(|of| of.kind == "CronJob") {
-        return None;
-    }
     let (desired, ready, containers) = match kind {
         Kind::Deployment | Kind::StatefulSet => (
             Some(number(spec, "/replicas").unwrap_or(1)),
@@ -37,19 +34,12 @@ pub(super) fn shown(kind: Kind, object: &Object) -> Option<Shown> {
         .collect();
     let label = |key: &str| metadata.labels.get(key).map(|of| cut(of));
     let version = label("app.kubernetes.io/version");
-    let release = metadata.annotations.get("meta.helm.sh/release-name").map(|name| Release {
-        namespace: metadata
-            .annotations
-            .get("meta.helm.sh/release-namespace")
-            .unwrap_or(&metadata.namespace)
-            .as_str()
-            .into(),
-        name: name.as_str().into(),
-        revision: 0,
-    });
+    let release = helm::release_of(metadata);
     let each = images.iter().map(|(container, of)| image(Some(container.clone()), of));
     let suspended = spec.get("suspend").and_then(Value::as_bool).unwrap_or(false);
-    Some(Shown {
+    let is_plan = kind == Kind::CronJob;
+    let pods = kind.serves().then(|| Labels::in_value(spec, "/template/metadata/labels"));
+    Shown {
         steady: members([
             ("version", json!(version)),
             ("suspended", json!(suspended.then_some(true))),
@@ -64,9 +54,12 @@ pub(super) fn shown(kind: Kind, object: &Object) -> Option<Shown> {
             ("ready", json!(ready)),
             ("conditions", conditions(status)),
         ]),
+        routine: if is_plan { cron::routine(object) } else { Map::new() },
         happened: deployed(kind, object, &images, version.as_ref()).into_iter().collect(),
         release,
-    })
+        pods: pods.unwrap_or_default(),
+        ..Shown::default()
+    }
 }
 
 /// That its images are deployed. The key is the same whenever these images of this workload are
@@ -97,21 +90,6 @@ fn deployed(
         value: Value::Object(value).to_string().into(),
         time: None,
     })
-}
-
-/// A revision of a release, from the labels of its secret.
-pub(super) fn release(object: &Object) -> Option<Shown> {
-    let labels = &object.metadata.labels;
-    let label = |key: &str| labels.get(key).map(|of| cut(of));
-    let revision = label("version")?.parse().ok()?;
-    let name = label("name")?;
-    let release = Release {
-        namespace: object.metadata.namespace.as_str().into(),
-        name: name.as_str().into(),
-        revision,
-    };
-    let steady = members([("revision", json!(revision)), ("status", json!(label("status")))]);
-    Some(Shown { steady, release: Some(release), ..Shown::default() })
 }
 
 #[cfg(test)]
@@ -157,18 +135,5 @@ mod tests {
         assert_eq!(of("a:1", Kind::Deployment), of("a:1", Kind::Deployment));
         assert_ne!(of("a:1", Kind::Deployment), of("a:2", Kind::Deployment));
         assert_eq!(of("a:1", Kind::Job), None);
-    }
-
-    #[test]
-    fn a_release_from_its_labels() {
-        let labels = json!({"owner": "helm", "name": "shop", "version": "12", "status": "failed"});
-        let secret = |labels: Value| {
-            json!({"metadata": {"namespace": "n", "name": "s", "labels": labels},
-            "data": {"release": "c2VjcmV0"}})
-        };
-        let found = item(Kind::Release, secret(labels)).unwrap();
-        assert_eq!(found.release.map(|of| (of.name, of.revision)), Some(("shop".into(), 12)));
-        assert_eq!(&*found.steady, r#"{"revision":12,"status":"failed"}"#);
-        assert!(item(Kind::Release, secret(json!({"name": "shop", "version": "x"}))).is_none());
     }
 }

@@ -1,12 +1,13 @@
 //! What is shown of an entity's objects: the aspect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use model::reference::EntityRef;
 use serde_json::{Map, Value, json};
 
 use super::State;
-use crate::map::{Item, Release};
+use crate::kinds::Kind;
+use crate::map::{Item, Release, last_run};
 
 /// Objects that an aspect shows at the most, and bytes of them; of more it says how many there are.
 const OBJECTS_MAX: usize = 500;
@@ -21,11 +22,11 @@ impl State {
     /// The aspect of an entity, of its objects in the order of their places.
     pub(crate) fn aspect(&self, entity: &EntityRef) -> Option<Map<String, Value>> {
         let mut lists: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-        let mut releases = BTreeSet::new();
+        let mut releases = BTreeMap::new();
         let (mut shown, mut bytes, mut more) = (0_usize, 0_usize, 0_usize);
         for item in self.of(entity) {
-            if let Some(Release { namespace, name, .. }) = &item.release {
-                releases.insert((namespace.clone(), name.clone()));
+            if let Some(release @ Release { namespace, name, .. }) = &item.release {
+                releases.insert((namespace, name), release);
             }
             let Some(list) = item.place.0.shown_as() else { continue };
             bytes += item.bytes();
@@ -35,14 +36,20 @@ impl State {
             }
             shown += 1;
             let mut value = item.value();
-            if let Some(summary) = self.pods.summary(&item.place) {
+            let is_plan = item.place.0 == Kind::CronJob;
+            let last = is_plan.then(|| last_run(&item.routine, self.runs.of(&item.place)));
+            value.extend(last.flatten().map(|last| ("lastRun".to_owned(), last.value())));
+            // Of a CronJob, what runs now.
+            let runs = self.runs.of(&item.place).filter(|run| run.ended.is_none());
+            let owners = std::iter::once(&item.place).chain(runs.map(|run| &run.place));
+            if let Some(summary) = self.pods.summary(owners) {
                 bytes += summary.to_string().len();
                 value.insert("pods".into(), summary);
             }
             lists.entry(list).or_default().push(Value::Object(value));
         }
-        let releases = releases.into_iter().take(OBJECTS_MAX);
-        let releases: Vec<Value> = releases.filter_map(|release| self.release(&release)).collect();
+        let releases = releases.into_values().take(OBJECTS_MAX);
+        let releases: Vec<Value> = releases.filter_map(|release| self.release(release)).collect();
         if lists.is_empty() && releases.is_empty() {
             return None;
         }
@@ -59,12 +66,12 @@ impl State {
     }
 
     /// The last revision of a release.
-    fn release(&self, release: &(Box<str>, Box<str>)) -> Option<Value> {
-        let (_, place) = self.releases.get(release)?.last_key_value()?;
+    fn release(&self, release: &Release) -> Option<Value> {
+        let place = self.releases.revisions(release).next_back()?;
         let mut value: Map<String, Value> =
             serde_json::from_str(&self.items.get(place)?.steady).ok()?;
-        value.insert("namespace".into(), json!(&*release.0));
-        value.insert("name".into(), json!(&*release.1));
+        value.insert("namespace".into(), json!(&*release.namespace));
+        value.insert("name".into(), json!(&*release.name));
         Some(Value::Object(value))
     }
 
@@ -80,7 +87,6 @@ impl State {
 mod tests {
     use super::super::tests::{Test, one, shop};
     use super::*;
-    use crate::kinds::Kind;
     use crate::watch::What;
 
     #[test]

@@ -1,37 +1,44 @@
 //! What is known of a cluster, from what its watches tell.
 
 mod aspect;
+mod links;
 mod pods;
 mod reading;
+mod releases;
+mod runs;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connector::Whom;
 use model::reference::EntityRef;
 
+use crate::calm::Weight;
 use crate::kinds::Kind;
-use crate::map::{Happened, Item, Place, Release, Seen};
+use crate::map::{Item, Place, Pod, Run, Seen, last_run};
 use crate::matching::Matching;
 use crate::watch::{Told, What};
 
+use links::Links;
 use pods::Pods;
 pub(crate) use reading::Reading;
+use releases::Releases;
+use runs::Runs;
 pub(crate) use telling::Deployed;
-use telling::{activity, fresh, whom};
+use telling::{Before, fresh};
 
 /// What follows from something told.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Whose objects changed, and whether that is more than health.
-    pub(crate) touched: BTreeMap<EntityRef, bool>,
+    /// Whose objects changed, and how much that is worth.
+    pub(crate) touched: BTreeMap<EntityRef, Weight>,
     pub(crate) deployed: Vec<Deployed>,
 }
 
 impl Effects {
-    fn touch(&mut self, entities: impl IntoIterator<Item = EntityRef>, is_steady: bool) {
+    fn touch<'a>(&mut self, entities: impl IntoIterator<Item = &'a EntityRef>, weight: Weight) {
         for entity in entities {
-            *self.touched.entry(entity).or_default() |= is_steady;
+            let known = self.touched.entry(entity.clone()).or_default();
+            *known = weight.max(*known);
         }
     }
 }
@@ -42,10 +49,13 @@ pub(crate) struct State {
     name: String,
     reading: Reading,
     items: BTreeMap<Place, Item>,
+    /// Whose each object is, and what each entity has.
+    owners: BTreeMap<Place, BTreeSet<EntityRef>>,
     members: BTreeMap<EntityRef, BTreeSet<Place>>,
+    links: Links,
     pods: Pods,
-    /// The revisions of releases.
-    releases: BTreeMap<(Box<str>, Box<str>), BTreeMap<u64, Place>>,
+    runs: Runs,
+    releases: Releases,
 }
 
 impl State {
@@ -54,9 +64,12 @@ impl State {
             name,
             reading: Reading::default(),
             items: BTreeMap::new(),
+            owners: BTreeMap::new(),
             members: BTreeMap::new(),
+            links: Links::default(),
             pods: Pods::default(),
-            releases: BTreeMap::new(),
+            runs: Runs::default(),
+            releases: Releases::default(),
         }
     }
 
@@ -94,118 +107,199 @@ impl State {
     }
 
     fn list(&mut self, kind: Kind, seen: Vec<Seen>, matching: &Matching, effects: &mut Effects) {
-        let place = |seen: &Seen| match seen {
-            Seen::Item(item) => item.place.clone(),
-            Seen::Pod(pod) => pod.place.clone(),
-        };
-        let there: BTreeSet<Place> = seen.iter().map(place).collect();
+        let there: BTreeSet<Place> = seen.iter().map(|of| of.place().clone()).collect();
         let begin: Place = (kind, Box::default(), Box::default());
         let items = self.items.range(begin..).map(|(place, _)| place);
         let items = items.take_while(|place| place.0 == kind);
         let pods = (kind == Kind::Pod).then(|| self.pods.places()).into_iter().flatten();
-        let known = items.chain(pods).filter(|place| !there.contains(*place));
+        let runs = (kind == Kind::Job).then(|| self.runs.places()).into_iter().flatten();
+        let known = items.chain(pods).chain(runs).filter(|place| !there.contains(*place));
         let gone: Vec<Place> = known.cloned().collect();
         gone.iter().for_each(|place| self.remove(place, matching, effects));
         seen.into_iter().for_each(|of| self.put(of, matching, effects));
     }
 
     fn put(&mut self, seen: Seen, matching: &Matching, effects: &mut Effects) {
-        let item = match seen {
-            Seen::Item(item) => *item,
+        match seen {
+            Seen::Item(item) => {
+                self.remove_part(&item.place, effects);
+                self.put_item(*item, matching, effects);
+            }
             Seen::Pod(pod) => {
-                for changed in self.pods.put(pod) {
-                    self.touch_owner(&changed.owner, changed.is_steady, matching, effects);
-                }
-                return;
+                self.remove_item(&pod.place.clone(), matching, effects);
+                self.put_pod(pod, effects);
             }
-        };
-        let entities = matching.of(&self.name, &item.tags);
-        let before = self.items.get(&item.place);
-        if let Some(before) = before.filter(|before| before.is_same(&item)) {
-            let version = item.resource_version.clone();
-            if before.resource_version != version
-                && let Some(known) = self.items.get_mut(&item.place)
-            {
-                known.resource_version = version;
-                known.generation = item.generation;
+            Seen::Run(run) => {
+                self.remove_item(&run.place.clone(), matching, effects);
+                self.put_run(run, effects);
             }
+        }
+    }
+
+    fn put_pod(&mut self, pod: Pod, effects: &mut Effects) {
+        for changed in self.pods.put(pod) {
+            self.touch_pods(&changed, effects);
+        }
+    }
+
+    fn put_run(&mut self, run: Run, effects: &mut Effects) {
+        let plan = run.of.clone();
+        let before = self.failed(&plan);
+        if let Some(last) = self.runs.owner(&run.place).filter(|last| **last != plan) {
+            effects.touch(self.owners_of(last), Weight::Routine);
+        }
+        if self.runs.put(run) {
+            effects.touch(self.owners_of(&plan), outcome(before, self.failed(&plan)));
+        }
+    }
+
+    fn put_item(&mut self, item: Item, matching: &Matching, effects: &mut Effects) {
+        let place = item.place.clone();
+        if let Some(known) = self.items.get_mut(&place).filter(|known| known.is_same(&item)) {
+            known.resource_version = item.resource_version;
+            known.generation = item.generation;
             return;
         }
-        let is_steady = before.is_none_or(|before| {
-            (&before.steady, &before.tags, &before.uid) != (&item.steady, &item.tags, &item.uid)
-        });
-        let known = before.map(|before| matching.of(&self.name, &before.tags)).unwrap_or_default();
+        let failed = self.failed(&place);
+        let owners = self.owners_of(&place).clone();
+        let before = self.items.get(&place);
+        let weight = before.map_or(Weight::Steady, |before| item.weight(before));
         let fresh = fresh(before, &item);
-        for whom in whom(&item, &entities, matching) {
-            // Whoever the object belongs to only now is told what stands already.
-            let all = matches!(&whom, Whom::Entity(entity) if !known.contains(entity));
-            let happened = if all { &item.happened } else { &fresh };
-            let said = |of: &Happened, again| activity(&self.name, &item, of, again, whom.clone());
-            effects.deployed.extend(happened.iter().map(|of| Deployed {
-                activity: said(of, false),
-                again: (of.what == "service.upgraded").then(|| said(of, true)),
-            }));
+        let known = Before {
+            owners,
+            is_labelled: before.is_some_and(|of| of.tags.id.is_some()),
+            is_of_release: before.is_some_and(|of| of.release == item.release),
+        };
+        let is_moved = before.is_none_or(|before| before.tags != item.tags);
+        let around = if is_moved { self.relink(&place, Some(item)) } else { self.exchange(item) };
+        for of in &around {
+            self.settle(of, matching, effects);
         }
-        if before.is_some_and(|before| before.tags != item.tags || before.release != item.release) {
-            self.remove(&item.place.clone(), matching, effects);
-        }
-        self.touch_release(item.release.as_ref(), matching, effects);
-        effects.touch(entities.iter().cloned(), is_steady);
-        for entity in entities {
-            self.members.entry(entity).or_default().insert(item.place.clone());
-        }
-        if let Some(Release { namespace, name, revision }) = &item.release
-            && item.place.0 == Kind::Release
-        {
-            let revisions = self.releases.entry((namespace.clone(), name.clone())).or_default();
-            revisions.insert(*revision, item.place.clone());
-        }
-        self.items.insert(item.place.clone(), item);
+        let weight = weight.max(outcome(failed, self.failed(&place)));
+        effects.touch(self.owners_of(&place), weight);
+        self.touch_release(&place, effects);
+        let told = self.tell(&place, &fresh, &known, matching);
+        effects.deployed.extend(told);
     }
 
     fn remove(&mut self, place: &Place, matching: &Matching, effects: &mut Effects) {
+        self.remove_part(place, effects);
+        self.remove_item(place, matching, effects);
+    }
+
+    /// What was a part of something else is none any more.
+    fn remove_part(&mut self, place: &Place, effects: &mut Effects) {
         if let Some(changed) = self.pods.remove(place) {
-            self.touch_owner(&changed.owner, changed.is_steady, matching, effects);
+            self.touch_pods(&changed, effects);
         }
-        let Some(item) = self.items.remove(place) else { return };
-        for entity in matching.of(&self.name, &item.tags) {
-            if let Some(places) = self.members.get_mut(&entity) {
+        let Some(plan) = self.runs.owner(place).cloned() else { return };
+        let before = self.failed(&plan);
+        self.runs.remove(place);
+        effects.touch(self.owners_of(&plan), outcome(before, self.failed(&plan)));
+    }
+
+    fn remove_item(&mut self, place: &Place, matching: &Matching, effects: &mut Effects) {
+        let Some(item) = self.items.get(place) else { return };
+        effects.deployed.extend(self.tell_end(item));
+        self.touch_release(place, effects);
+        for of in &self.relink(place, None) {
+            self.settle(of, matching, effects);
+        }
+    }
+
+    /// Puts an object where another one was that leads to the same and belongs to the same.
+    fn exchange(&mut self, item: Item) -> BTreeSet<Place> {
+        let place = item.place.clone();
+        if let Some(before) = self.items.remove(&place) {
+            self.releases.remove(&before);
+        }
+        self.releases.add(&item);
+        self.items.insert(place, item);
+        BTreeSet::new()
+    }
+
+    /// Puts an object where another one was, or takes it out. What may be somebody else's then:
+    /// it, and all that leads to it.
+    fn relink(&mut self, place: &Place, item: Option<Item>) -> BTreeSet<Place> {
+        let mut around = BTreeSet::new();
+        if let Some(before) = self.items.remove(place) {
+            around.extend(self.links.to(place, &before.tags, &self.items));
+            self.links.remove(place, &before.tags);
+            self.releases.remove(&before);
+        }
+        if let Some(item) = item {
+            around.extend(self.links.to(place, &item.tags, &self.items));
+            self.links.add(place, &item.tags);
+            self.releases.add(&item);
+            self.items.insert(place.clone(), item);
+        }
+        around.insert(place.clone());
+        around
+    }
+
+    /// Finds out whose an object is now.
+    fn settle(&mut self, place: &Place, matching: &Matching, effects: &mut Effects) {
+        let item = self.items.get(place);
+        let now = item.map(|item| self.found(item, matching)).unwrap_or_default();
+        let before = self.owners.remove(place).unwrap_or_default();
+        for gone in before.difference(&now) {
+            if let Some(places) = self.members.get_mut(gone) {
                 places.remove(place);
                 if places.is_empty() {
-                    self.members.remove(&entity);
-                }
-            }
-            effects.touch([entity], true);
-        }
-        self.touch_release(item.release.as_ref(), matching, effects);
-        if let Some(Release { namespace, name, revision }) = item.release
-            && place.0 == Kind::Release
-        {
-            let release = (namespace, name);
-            if let Some(revisions) = self.releases.get_mut(&release) {
-                revisions.remove(&revision);
-                if revisions.is_empty() {
-                    self.releases.remove(&release);
+                    self.members.remove(gone);
                 }
             }
         }
-    }
-
-    /// The pods of a workload changed.
-    fn touch_owner(&self, owner: &Place, steady: bool, matching: &Matching, effects: &mut Effects) {
-        if let Some(item) = self.items.get(owner) {
-            effects.touch(matching.of(&self.name, &item.tags), steady);
+        for come in now.difference(&before) {
+            self.members.entry(come.clone()).or_default().insert(place.clone());
+        }
+        effects.touch(before.symmetric_difference(&now), Weight::Steady);
+        if !now.is_empty() {
+            self.owners.insert(place.clone(), now);
         }
     }
 
-    /// A revision of a release came or went; whose workloads belong to it shows it.
-    fn touch_release(&self, of: Option<&Release>, matching: &Matching, effects: &mut Effects) {
-        let Some(of) = of.filter(|of| of.revision > 0) else { return };
-        let is_of =
-            |release: &Release| (&release.namespace, &release.name) == (&of.namespace, &of.name);
-        for item in self.items.values().filter(|item| item.release.as_ref().is_some_and(is_of)) {
-            effects.touch(matching.of(&self.name, &item.tags), true);
+    /// Whose an object is: of those that it says itself, or that select it; where it says nothing,
+    /// whoever has what it leads to has it, too.
+    fn found(&self, item: &Item, matching: &Matching) -> BTreeSet<EntityRef> {
+        let mut owners = matching.of(&self.name, &item.tags);
+        if item.tags.id.is_none() {
+            for place in self.links.from(&item.tags, &self.items) {
+                if let Some(to) = self.items.get(&place) {
+                    owners.extend(self.found(to, matching));
+                }
+            }
         }
+        owners
+    }
+
+    fn owners_of(&self, place: &Place) -> &BTreeSet<EntityRef> {
+        const NOBODY: &BTreeSet<EntityRef> = &BTreeSet::new();
+        self.owners.get(place).unwrap_or(NOBODY)
+    }
+
+    /// The pods of something changed.
+    fn touch_pods(&self, changed: &pods::Changed, effects: &mut Effects) {
+        let weight = if changed.is_steady { Weight::Steady } else { Weight::Health };
+        effects.touch(self.owners_of(&changed.owner), weight);
+        if let Some(plan) = self.runs.owner(&changed.owner) {
+            effects.touch(self.owners_of(plan), Weight::Routine);
+        }
+    }
+
+    /// A revision of a release came or goes; whose workloads belong to it shows it.
+    fn touch_release(&self, place: &Place, effects: &mut Effects) {
+        let item = self.items.get(place).filter(|_| place.0 == Kind::Release);
+        let Some(release) = item.and_then(|item| item.release.as_ref()) else { return };
+        for workload in self.releases.workloads(release) {
+            effects.touch(self.owners_of(workload), Weight::Steady);
+        }
+    }
+
+    /// Whether the last run of a CronJob failed, as far as that is known.
+    fn failed(&self, plan: &Place) -> Option<bool> {
+        let item = self.items.get(plan).filter(|_| plan.0 == Kind::CronJob)?;
+        last_run(&item.routine, self.runs.of(plan)).map(|last| last.failed)
     }
 
     /// These entities say something else of their objects now.
@@ -216,29 +310,41 @@ impl State {
     ) -> Effects {
         let mut effects = Effects::default();
         for entity in changed {
-            self.members.remove(entity);
-        }
-        let few = matching.only(changed);
-        for item in self.items.values() {
-            for entity in few.of(&self.name, &item.tags) {
-                // What is said to the id is found by whoever has the id.
-                if !matching.is_plain(&entity) {
-                    let whom = Whom::Entity(entity.clone());
-                    effects.deployed.extend(item.happened.iter().map(|of| Deployed {
-                        activity: activity(&self.name, item, of, false, whom.clone()),
-                        again: None,
-                    }));
+            for place in self.members.remove(entity).into_iter().flatten() {
+                if let Some(owners) = self.owners.get_mut(&place) {
+                    owners.remove(entity);
                 }
-                self.members.entry(entity).or_default().insert(item.place.clone());
             }
         }
-        effects.touch(changed.iter().cloned(), true);
+        self.owners.retain(|_, owners| !owners.is_empty());
+        let few = matching.only(changed);
+        for (place, item) in &self.items {
+            let found = self.found(item, &few);
+            if found.is_empty() {
+                continue;
+            }
+            effects.deployed.extend(self.tell_found(item, &found, matching));
+            for entity in &found {
+                self.members.entry(entity.clone()).or_default().insert(place.clone());
+            }
+            self.owners.entry(place.clone()).or_default().extend(found);
+        }
+        effects.touch(changed, Weight::Steady);
         effects
+    }
+}
+
+/// What it is worth that the last run of a CronJob ended otherwise than the one before.
+fn outcome(before: Option<bool>, now: Option<bool>) -> Weight {
+    match (before, now) {
+        (Some(true), Some(false)) | (None | Some(false), Some(true)) => Weight::Health,
+        _ => Weight::Routine,
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use connector::Whom;
     use serde_json::{Value, json};
 
     use super::*;
@@ -246,11 +352,12 @@ pub(crate) mod tests {
     use crate::kinds::Watched;
     use crate::map::seen;
     use crate::matching::Selection;
+    use Weight::{Health, Steady};
 
     /// A cluster that is watched for these kinds, and entities that say these things.
     pub(crate) struct Test {
-        state: State,
-        matching: Matching,
+        pub(crate) state: State,
+        pub(crate) matching: Matching,
     }
 
     pub(crate) fn entity(name: &str) -> EntityRef {
@@ -305,9 +412,9 @@ pub(crate) mod tests {
         })
     }
 
-    pub(crate) fn touched(effects: &Effects) -> Vec<(&str, bool)> {
+    pub(crate) fn touched(effects: &Effects) -> Vec<(&str, Weight)> {
         let each = effects.touched.iter();
-        each.map(|(of, steady)| (&of.as_str()["component:default/".len()..], *steady)).collect()
+        each.map(|(of, weight)| (&of.as_str()["component:default/".len()..], *weight)).collect()
     }
 
     pub(crate) fn told(effects: &Effects) -> Vec<String> {
@@ -329,7 +436,7 @@ pub(crate) mod tests {
         let first = test.take(kind, all);
         assert_eq!(
             (touched(&first), told(&first)),
-            (vec![("x", true)], vec!["service.deployed x".into()])
+            (vec![("x", Steady)], vec!["service.deployed x".into()])
         );
         let same = test.is(kind, shop("a", "x", "i:1", "u"));
         assert_eq!((touched(&same), told(&same)), (vec![], vec![]));
@@ -338,11 +445,11 @@ pub(crate) mod tests {
         let again = upgraded.deployed[0].again.as_ref().unwrap();
         assert_eq!(again.key, format!("{}@7", upgraded.deployed[0].activity.key));
         let moved = test.is(kind, shop("a", "y", "i:2", "u"));
-        assert_eq!((touched(&moved), told(&moved)), (vec![("x", true), ("y", true)], vec![]));
+        assert_eq!((touched(&moved), told(&moved)), (vec![("x", Steady), ("y", Steady)], vec![]));
         let anew = test.is(kind, shop("a", "y", "i:2", "v"));
         assert_eq!(told(&anew), ["service.deployed y"]);
         let relisted = test.take(kind, What::Listed(vec![one(kind, shop("b", "z", "i:1", "w"))]));
-        assert_eq!(touched(&relisted), [("b", true), ("y", true), ("z", true)]);
+        assert_eq!(touched(&relisted), [("b", Steady), ("y", Steady), ("z", Steady)]);
         assert_eq!(told(&relisted), ["service.deployed z", "service.deployed component:default/b"]);
         assert_eq!(
             (test.aspect("y"), test.aspect("z")["workloads"][0]["name"].as_str()),
@@ -373,13 +480,13 @@ pub(crate) mod tests {
             let effects = test.state.rematch(&changed, &test.matching);
             assert_eq!(
                 (touched(&effects), told(&effects)),
-                (vec![("e", true)], expected),
+                (vec![("e", Steady)], expected),
                 "{said}"
             );
             assert_eq!(!test.aspect("e").is_null(), shows, "{said}");
         }
         let effects = test.state.rematch(&[entity("e")].into(), &Matching::default());
-        assert_eq!((touched(&effects), test.aspect("e")), (vec![("e", true)], Value::Null));
+        assert_eq!((touched(&effects), test.aspect("e")), (vec![("e", Steady)], Value::Null));
     }
 
     #[test]
@@ -395,8 +502,8 @@ pub(crate) mod tests {
             "status": {"phase": "Running", "containerStatuses": [{"name": "c", "image": "i:1",
                 "imageID": "i@sha256:1", "state": {"waiting": {"reason": reason}}}]}})
         };
-        assert_eq!(touched(&test.is(Kind::Pod, pod("x"))), [("x", true)]);
-        assert_eq!(touched(&test.is(Kind::Pod, pod("CrashLoopBackOff"))), [("x", false)]);
+        assert_eq!(touched(&test.is(Kind::Pod, pod("x"))), [("x", Steady)]);
+        assert_eq!(touched(&test.is(Kind::Pod, pod("CrashLoopBackOff"))), [("x", Health)]);
         let summary = &test.aspect("x")["workloads"][0]["pods"];
         assert_eq!(summary["waiting"], json!({"CrashLoopBackOff": 1}));
         assert_eq!(summary["running"][0]["digest"], "sha256:1");
@@ -407,18 +514,18 @@ pub(crate) mod tests {
                 "owner": "helm", "status": "deployed"}}})
         };
         for number in [9, 10] {
-            assert_eq!(touched(&test.is(Kind::Release, revision(number))), [("x", true)]);
+            assert_eq!(touched(&test.is(Kind::Release, revision(number))), [("x", Steady)]);
         }
         let expected =
             json!([{"namespace": "n", "name": "r", "revision": 10, "status": "deployed"}]);
         assert_eq!(test.aspect("x")["releases"], expected);
         let gone = test.take(Kind::Release, What::Listed(vec![one(Kind::Release, revision(9))]));
-        assert_eq!(touched(&gone), [("x", true)]);
+        assert_eq!(touched(&gone), [("x", Steady)]);
         assert_eq!(test.aspect("x")["releases"][0]["revision"], 9);
         let gone = test.take(Kind::Pod, What::Listed(Vec::new()));
         assert_eq!(
             (touched(&gone), test.aspect("x")["workloads"][0].get("pods")),
-            (vec![("x", false)], None)
+            (vec![("x", Health)], None)
         );
     }
 

@@ -40,6 +40,12 @@ impl<T: Ord + Clone> Counts<T> {
         *self.0.entry(of.clone()).or_default() += 1;
     }
 
+    fn add_all(&mut self, others: &Self) {
+        for (of, count) in &others.0 {
+            *self.0.entry(of.clone()).or_default() += count;
+        }
+    }
+
     fn take(&mut self, of: &T) {
         if let Some(count) = self.0.get_mut(of) {
             *count -= 1;
@@ -117,9 +123,19 @@ impl Pods {
         Some(owner)
     }
 
-    /// What a workload's pods come to, if it has any.
-    pub(crate) fn summary(&self, owner: &Owner) -> Option<Value> {
-        let Sum { phases, waiting, running, restarts } = self.sums.get(owner)?;
+    /// What the pods of these come to together, if they have any.
+    pub(crate) fn summary<'a>(&self, owners: impl Iterator<Item = &'a Owner>) -> Option<Value> {
+        let mut all = Sum::default();
+        for sum in owners.filter_map(|owner| self.sums.get(owner)) {
+            all.phases.add_all(&sum.phases);
+            all.waiting.add_all(&sum.waiting);
+            all.running.add_all(&sum.running);
+            all.restarts += sum.restarts;
+        }
+        if all.phases.0.is_empty() {
+            return None;
+        }
+        let Sum { phases, waiting, running, restarts } = all;
         let count: u32 = phases.0.values().sum();
         let phases: BTreeMap<&str, u32> =
             phases.0.iter().map(|(phase, count)| (&**phase, *count)).collect();
@@ -128,7 +144,7 @@ impl Pods {
             waiting.map(|(reason, count)| (&**reason, *count)).collect();
         let running = running.0.keys().take(SHOWN_MAX).map(Running::value);
         let running: Vec<Value> = running.collect();
-        let mut value = json!({"count": count, "phases": phases, "restarts": coarse(*restarts)});
+        let mut value = json!({"count": count, "phases": phases, "restarts": coarse(restarts)});
         if !waiting.is_empty() {
             value["waiting"] = json!(waiting);
         }
@@ -170,12 +186,15 @@ mod tests {
             "digest": "sha256:1"}]);
         let expected = json!({"count": 2, "phases": {"Running": 2}, "restarts": 3,
             "waiting": {"CrashLoopBackOff": 1}, "running": running});
-        assert_eq!(pods.summary(&shop), Some(expected));
+        assert_eq!(pods.summary([&shop].into_iter()), Some(expected));
         assert_eq!(pods.put(pod("b", "shop", "Running", 0, "a@sha256:2")), changed(true));
         let removed = pods.remove(&(Kind::Pod, "n".into(), "b".into())).unwrap();
         assert!(removed.is_steady);
         assert_eq!(pods.put(pod("a", "till", "Running", 0, "")).len(), 2);
-        assert_eq!((pods.summary(&shop), pods.sums.len(), pods.pods.len()), (None, 1, 1));
+        assert_eq!(
+            (pods.summary([&shop].into_iter()), pods.sums.len(), pods.pods.len()),
+            (None, 1, 1)
+        );
         assert!(!pods.remove(&(Kind::Pod, "n".into(), "a".into())).unwrap().is_steady);
         assert_eq!((pods.sums.len(), pods.remove(&shop)), (0, None));
     }

@@ -6,6 +6,7 @@ mod catalog;
 mod entities;
 mod faults;
 mod figures;
+mod helm;
 mod manifests;
 mod objects;
 mod runs;

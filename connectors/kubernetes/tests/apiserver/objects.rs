@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::catalog::{Known, Running};
-use crate::manifests::{bind, bind_helm, definition};
+use crate::manifests::{bind, definition};
 use crate::server::Server;
 use crate::{SHOP, is};
 use event::vocabulary::ConnectorState;
@@ -99,7 +99,8 @@ async fn what_belongs_to_an_entity_shows_on_it() {
 
     running.carry_all(&[(till, json!({"kubernetes-id": "shop"}))]);
     let known = running.until("another entity", |known| !known.aspect(till).is_null()).await;
-    assert_eq!(known.aspect(till)["services"], Value::Null, "it has no such label");
+    let leads = |known: &Known| known.aspect(till)["services"][0]["name"] == "shop";
+    assert!(leads(&known), "it has no such label, but leads there: {known:?}");
     running.until("the end of the first", |known| known.aspect(SHOP).is_null()).await;
     running.stop().await;
 }
@@ -127,42 +128,81 @@ async fn a_flapping_pod_does_not_fill_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn releases_of_helm_without_what_is_in_them() {
-    let Some(server) = Server::start("releases of Helm", "") else { return };
+async fn what_leads_to_a_workload_shows_with_it() {
+    let Some(server) = Server::start("what leads to a workload", "") else { return };
     bind(&server).await;
-    let labels = |revision: u32, status: &str| json!({"owner": "helm", "name": "shop", "version": revision.to_string(), "status": status});
-    let secrets = format!("/api/v1/{IN_DEFAULT}/secrets");
-    for (revision, status) in [(1, "superseded"), (2, "deployed")] {
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "helm.sh/release.v1",
-            "metadata": {"name": format!("sh.helm.release.v1.shop.v{revision}"),
-                "labels": labels(revision, status)},
-            "stringData": {"release": "hunter2"},
-        });
-        server.create(&secrets, &secret).await;
+    let mut running = Running::start(&server.kubeconfig(), "reader", Known::default());
+    running.carry(&[(SHOP, "shop")]);
+    running.until("that it works", |known| is(known, ConnectorState::Working)).await;
+    let of = |kind: &str, version: &str, name: &str, spec: Value| json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let scale = json!({"maxReplicas": 9,
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}});
+    let service = json!({"ports": [{"port": 80}], "selector": {"app": "shop"}});
+    let backend = json!({"service": {"name": "front", "port": {"number": 80}}});
+    for (path, object) in [
+        (
+            "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers",
+            of("HorizontalPodAutoscaler", "autoscaling/v2", "scale", scale),
+        ),
+        (
+            "/apis/networking.k8s.io/v1/namespaces/default/ingresses",
+            of("Ingress", "networking.k8s.io/v1", "edge", json!({"defaultBackend": backend})),
+        ),
+        ("/api/v1/namespaces/default/services", of("Service", "v1", "front", service)),
+    ] {
+        server.create(path, &object).await;
     }
     server.deploy("shop", "shop", "shop:1").await;
-    let helm = json!({"meta.helm.sh/release-name": "shop"});
-    server.patch("shop", &json!({"metadata": {"annotations": helm}})).await;
-    let cluster = json!({"name": "real", "kubeconfig": server.kubeconfig(), "context": "reader",
-        "read": ["workloads", "helm"]});
-    let mut running = Running::with(&[cluster], Known::default());
-    running.carry(&[(SHOP, "shop")]);
-    let known = running.until("a refusal", |known| is(known, ConnectorState::Failing)).await;
-    let why = known.status.unwrap().why.unwrap();
-    assert!(why.contains("secrets may not be listed and watched"), "{why}");
+    let all = |known: &Known| {
+        let aspect = known.aspect(SHOP);
+        let names =
+            ["autoscalers", "services", "ingresses"].map(|list| aspect[list][0]["name"].clone());
+        json!(names)
+    };
+    running.until("all of it", |known| all(known) == json!(["scale", "front", "edge"])).await;
+    // Pods of another kind are not behind that service.
+    let labels = json!({"spec": {"selector": {"app": "till"}}});
+    server.merge("/api/v1/namespaces/default/services", "front", &labels).await;
+    running.until("what is left", |known| all(known) == json!(["scale", null, null])).await;
+    running.stop().await;
+}
 
-    bind_helm(&server).await;
-    let known = running.until("a release", |known| !known.aspect(SHOP).is_null()).await;
-    let expected = json!([{"namespace": "default", "name": "shop", "revision": 2,
-        "status": "deployed"}]);
-    assert_eq!(known.aspect(SHOP)["releases"], expected);
-    assert_eq!(known.aspect(SHOP)["workloads"][0]["release"], "shop");
-    let patch = json!({"metadata": {"labels": labels(2, "failed")}});
-    server.merge(&secrets, "sh.helm.release.v1.shop.v2", &patch).await;
-    let known = running
-        .until("its end", |known| known.aspect(SHOP)["releases"][0]["status"] == "failed")
-        .await;
-    assert!(!format!("{known:?}").contains("hunter2"));
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_of_a_cron_job_show_with_it() {
+    let Some(server) = Server::start("runs of a CronJob", "") else { return };
+    bind(&server).await;
+    let mut running = Running::start(&server.kubeconfig(), "reader", Known::default());
+    running.carry(&[(SHOP, "shop")]);
+    running.until("that it works", |known| is(known, ConnectorState::Working)).await;
+    let template = json!({"spec": {"restartPolicy": "Never",
+        "containers": [{"name": "main", "image": "tidy:1"}]}});
+    let batch = |kind: &str, metadata: Value, spec: Value| json!({"apiVersion": "batch/v1", "kind": kind, "metadata": metadata, "spec": spec});
+    let job = json!({"spec": {"template": template}});
+    let metadata = json!({"name": "tidy", "labels": {kubernetes::ANNOTATION: "shop"}});
+    let (crons, jobs) =
+        ("/apis/batch/v1/namespaces/default/cronjobs", "/apis/batch/v1/namespaces/default/jobs");
+    let spec = json!({"schedule": "* * * * *", "jobTemplate": job});
+    server.create(crons, &batch("CronJob", metadata, spec)).await;
+    let cron = server.get(&format!("{crons}/tidy")).await.unwrap();
+    let plan = |known: &Known| known.aspect(SHOP)["workloads"][0].clone();
+    running.until("a CronJob", |known| plan(known)["active"] == 0).await;
+
+    // A run as its controller would make it, which fails.
+    let owner = json!({"apiVersion": "batch/v1", "kind": "CronJob", "name": "tidy",
+        "uid": cron["metadata"]["uid"], "controller": true});
+    let metadata = json!({"name": "tidy-1", "ownerReferences": [owner]});
+    server.create(jobs, &batch("Job", metadata, job["spec"].clone())).await;
+    let status = json!({"status": {"active": [{"kind": "Job", "name": "tidy-1"}],
+        "lastScheduleTime": "2026-01-01T00:00:00Z"}});
+    server.merge(crons, "tidy/status", &status).await;
+    let known = running.until("a run", |known| plan(known)["active"] == 1).await;
+    assert_eq!(plan(&known)["lastScheduled"], "2026-01-01T00:00:00Z");
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:09Z"});
+    let status = json!({"status": {"startTime": "2026-01-01T00:00:00Z", "failed": 1,
+        "conditions": [condition("FailureTarget"), condition("Failed")]}});
+    server.merge(jobs, "tidy-1/status", &status).await;
+    let known = running.until("its end", |known| plan(known)["lastRun"].is_object()).await;
+    assert_eq!(plan(&known)["lastRun"], json!({"outcome": "failure", "job": "tidy-1"}));
+    assert_eq!(known.aspect(SHOP)["workloads"].as_array().map(Vec::len), Some(1));
     running.stop().await;
 }
