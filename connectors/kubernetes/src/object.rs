@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The longest text that is taken over, in letters; the API's own names are shorter.
 const TEXT_MAX: usize = 512;
@@ -17,9 +18,12 @@ const LABELS_MAX: usize = 256;
 #[serde(default)]
 pub(crate) struct Object {
     pub(crate) metadata: Metadata,
+    #[serde(deserialize_with = "readable")]
     pub(crate) spec: Value,
+    #[serde(deserialize_with = "readable")]
     pub(crate) status: Value,
     /// What objects of `annals.dev` say beside their spec.
+    #[serde(deserialize_with = "readable")]
     pub(crate) about: Value,
 }
 
@@ -73,6 +77,58 @@ fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A value, or nothing where it can't be read: who may make objects may nest them more deeply than
+/// anybody reads.
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let text = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(text.get()).unwrap_or_default())
+}
+
+/// A line of a watch.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: Box<str>,
+    #[serde(borrow)]
+    object: &'a RawValue,
+}
+
+/// What a watch says.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// An object is so now.
+    Is(Box<Object>),
+    /// An object is no more; as it was last.
+    IsNot(Box<Object>),
+    /// All up to a version was said.
+    Reached(String),
+    /// It does not go on; the code, and why.
+    Ends(u16, String),
+}
+
+impl Event {
+    /// Reads a line.
+    pub(crate) fn read(line: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Status {
+            code: u16,
+            #[serde(deserialize_with = "nullable")]
+            message: String,
+        }
+        let Line { kind, object } = serde_json::from_slice(line)?;
+        let read = || serde_json::from_str(object.get());
+        match &*kind {
+            "ADDED" | "MODIFIED" => Ok(Self::Is(read()?)),
+            "DELETED" => Ok(Self::IsNot(read()?)),
+            "BOOKMARK" => read().map(|of: Box<Object>| Self::Reached(of.metadata.resource_version)),
+            "ERROR" => serde_json::from_str(object.get())
+                .map(|Status { code, message }| Self::Ends(code, message)),
+            other => Err(serde::de::Error::unknown_variant(other, &[])),
+        }
+    }
 }
 
 impl Object {
@@ -146,4 +202,55 @@ pub(crate) fn list<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = 
     const ELEMENTS_MAX: usize = 50;
     let list = value.pointer(pointer).and_then(Value::as_array);
     list.into_iter().flatten().take(ELEMENTS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_watches() {
+        for (line, expected) in [
+            (r#"{"type":"ADDED","object":{"metadata":{"name":"a"}}}"#, "is a"),
+            (r#"{"object":{"metadata":{"name":"a"},"kind":[]},"type":"MODIFIED"}"#, "is a"),
+            (r#"{"type":"DELETED","object":{"metadata":{"name":"a"},"spec":7}}"#, "is not a"),
+            (r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}"#, "reached 7"),
+            (
+                r#"{"type":"ERROR","object":{"code":410,"message":"old","kind":"Status"}}"#,
+                "410 old",
+            ),
+            (r#"{"type":"ERROR","object":{"message":null}}"#, "0 "),
+            (r#"{"type":"ERROR","object":[]}"#, "0 "),
+            (r#"{"type":"ERROR","object":"x"}"#, "none"),
+            (r#"{"type":"ADDED","object":7}"#, "none"),
+            (r#"{"type":"OTHER","object":{}}"#, "none"),
+            (r#"{"type":"ADDED"}"#, "none"),
+            ("<html>", "none"),
+            ("", "none"),
+        ] {
+            let read = match Event::read(line.as_bytes()) {
+                Ok(Event::Is(object)) => format!("is {}", object.metadata.name),
+                Ok(Event::IsNot(object)) => format!("is not {}", object.metadata.name),
+                Ok(Event::Reached(version)) => format!("reached {version}"),
+                Ok(Event::Ends(code, why)) => format!("{code} {why}"),
+                Err(_) => "none".to_owned(),
+            };
+            assert_eq!(read, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn one_object_makes_no_list_unreadable() {
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        let items = ["null".to_owned(), deep, r#"{"a": "b"}"#.to_owned()].map(|spec| {
+            format!(r#"{{"metadata": {{"name": "x", "managedFields": {spec}}}, "spec": {spec}}}"#)
+        });
+        let list = format!(
+            r#"{{"metadata": {{"resourceVersion": "1"}}, "items": [{}]}}"#,
+            items.join(",")
+        );
+        let page: Page = serde_json::from_str(&list).unwrap();
+        let specs: Vec<Value> = page.items.into_iter().map(|of| of.spec).collect();
+        assert_eq!(specs, [Value::Null, Value::Null, serde_json::json!({"a": "b"})]);
+    }
 }

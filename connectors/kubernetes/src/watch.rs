@@ -7,15 +7,14 @@ use std::time::Duration;
 use connector::shown;
 use http::{HeaderValue, Request, header};
 use kube::api::{ListParams, WatchParams};
-use kube::core::WatchEvent;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::{Clients, Refusal, form};
 use crate::entities::Entities;
 use crate::kinds::{Kind, Watched};
 use crate::map::{self, Place, Seen};
-use crate::object::{Object, Page};
+use crate::object::{Event, Page};
 
 /// Objects of a page of a list. Of pages that are too large fewer are asked for.
 const PAGE: u32 = 500;
@@ -27,13 +26,17 @@ const OBJECTS_MAX: usize = 200_000;
 const WATCH_SECONDS: u32 = 290;
 const WATCH_MAX: Duration = Duration::from_secs(300);
 
-/// How long what is held back waits before it is looked at again.
-const HELD_WAITS: Duration = Duration::from_secs(60);
-
 /// How long after a failure it is tried again: the first time, and at the most. A watch that ends
 /// by itself is begun again no sooner, either.
 const AGAIN_MIN: Duration = Duration::from_millis(500);
 const AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// How long a watch has to go well, so that the next failure counts as the first.
+const GOES_WELL: Duration = Duration::from_secs(10);
+
+/// How long a watch that says nothing bears out that the cluster works. What is wrong is most often
+/// the first that it says.
+const SETTLES: Duration = Duration::from_millis(200);
 
 /// What is told of a resource of a cluster.
 #[derive(Debug)]
@@ -96,7 +99,6 @@ pub(crate) struct Watching {
     pub(crate) entities: Entities,
     /// From where on it is watched; absent where it has to be listed first.
     version: Option<String>,
-    works: bool,
 }
 
 impl Watching {
@@ -107,35 +109,33 @@ impl Watching {
         told: mpsc::Sender<Told>,
         entities: Entities,
     ) -> Self {
-        Self { clients, cluster, watched, told, entities, version: None, works: false }
+        Self { clients, cluster, watched, told, entities, version: None }
     }
 
     /// Watches until nobody listens.
     pub(crate) async fn run(mut self) {
         let mut failures = 0_u32;
         loop {
+            let begun = Instant::now();
             let once = self.once().await;
             // A list that was broken off must not keep the catalog waiting for its end.
             self.entities.break_off();
-            let pause = match once {
+            if begun.elapsed() >= GOES_WELL {
+                failures = 0;
+            }
+            let pause = AGAIN_MIN * 2_u32.saturating_pow(failures.min(16));
+            failures += 1;
+            match once {
+                Ok(()) => failures = 0,
                 Err(Fault::Gone) => return,
-                Ok(()) => AGAIN_MIN,
-                Err(Fault::Expired) => {
-                    self.version = None;
-                    AGAIN_MIN
-                }
+                Err(Fault::Expired) => self.version = None,
                 Err(Fault::Says(what)) => {
-                    if std::mem::take(&mut self.works) {
-                        failures = 0;
-                    }
                     if self.tell(what).await.is_err() {
                         return;
                     }
-                    let pause = AGAIN_MIN * 2_u32.saturating_pow(failures.min(16));
-                    failures += 1;
-                    pause.min(AGAIN_MAX)
                 }
-            };
+            }
+            let pause = if failures == 0 { AGAIN_MIN } else { pause.min(AGAIN_MAX) };
             tokio::select! {
                 () = self.told.closed() => return,
                 () = sleep(pause) => {}
@@ -153,38 +153,66 @@ impl Watching {
         let request = kube::core::Request::new(&*self.watched.path);
         let request = request.watch(&params.timeout(WATCH_SECONDS), &from);
         let request = self.request(request)?;
-        let begun = self.clients.lines(request).await;
-        let mut lines = begun.map_err(|refusal| self.fault(refusal))?;
-        self.works = true;
-        self.tell(What::Works).await?;
-        let ends = Instant::now() + if self.entities.is_held() { HELD_WAITS } else { WATCH_MAX };
-        loop {
-            let waits = ends.duration_since(Instant::now());
-            let Ok(line) = timeout(waits, lines.next()).await else {
-                return if self.entities.is_held() { Err(Fault::Expired) } else { Ok(()) };
-            };
-            let Some(line) = line.map_err(|refusal| self.fault(refusal))? else { return Ok(()) };
-            if line.trim_ascii().is_empty() {
-                continue;
+        let mut lines = match self.clients.lines(request).await {
+            Ok(lines) => lines,
+            Err(refusal) => {
+                // There is no such resource now: what comes after that is another one.
+                if matches!(refusal, Refusal::Status { code: 404, .. }) {
+                    self.version = None;
+                }
+                return Err(self.fault(refusal));
             }
-            let event = serde_json::from_slice(&line);
-            let event = event.map_err(|error| self.fault(form(&error)))?;
-            self.event(event).await?;
+        };
+        let begun = Instant::now();
+        let (mut settles, ends) = (Some(begun + SETTLES), begun + WATCH_MAX);
+        loop {
+            let list_by = self.entities.list_by();
+            let now = Instant::now();
+            if list_by.is_some_and(|by| by <= now) {
+                return Err(Fault::Expired);
+            }
+            if settles.take_if(|settles| *settles <= now).is_some() {
+                self.tell(What::Works).await?;
+            }
+            if ends <= now {
+                return Ok(());
+            }
+            let until = list_by.into_iter().chain(settles).fold(ends, Instant::min);
+            let Ok(line) = timeout_at(until, lines.next()).await else { continue };
+            let line = line.map_err(|refusal| self.fault(refusal))?;
+            match &line {
+                Some(line) if line.trim_ascii().is_empty() => continue,
+                Some(line) => self.line(line).await?,
+                None => {}
+            }
+            if settles.take().is_some() {
+                self.tell(What::Works).await?;
+            }
+            if line.is_none() {
+                return Ok(());
+            }
         }
     }
 
-    async fn event(&mut self, event: WatchEvent<Object>) -> Result<(), Fault> {
+    /// A line of a watch.
+    async fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        let event = Event::read(line).map_err(|error| {
+            // From there on it would be said again and again; a list may be understood.
+            self.version = None;
+            self.fault(form(&error))
+        })?;
         let (object, is) = match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => (object, true),
-            WatchEvent::Deleted(object) => (object, false),
-            WatchEvent::Bookmark(bookmark) => {
-                self.version = Some(bookmark.metadata.resource_version);
+            Event::Is(object) => (object, true),
+            Event::IsNot(object) => (object, false),
+            Event::Reached(version) => {
+                self.reached(version);
                 return Ok(());
             }
-            WatchEvent::Error(status) if status.code == 410 => return Err(Fault::Expired),
-            WatchEvent::Error(status) => {
+            Event::Ends(410, _) => return Err(Fault::Expired),
+            Event::Ends(code, message) => {
                 self.version = None;
-                return Err(Fault::why(shown(&status.message)));
+                let resource = &self.watched.resource;
+                return Err(Fault::why(format!("{resource}: {} ({code})", shown(&message))));
             }
         };
         if let Err(fault) = self.entities.changed(&self.watched, &object, is).await {
@@ -198,8 +226,16 @@ impl Watching {
             let what = found.map_or_else(gone, |seen| What::Is(Box::new(seen)));
             self.tell(what).await?;
         }
-        self.version = Some(object.metadata.resource_version);
+        self.reached(object.metadata.resource_version);
         Ok(())
+    }
+
+    /// From where on it is watched next. Without a version it would be from wherever the server
+    /// likes, and what went before that would not be noticed.
+    fn reached(&mut self, version: String) {
+        if !version.is_empty() {
+            self.version = Some(version);
+        }
     }
 
     /// Whether its objects stand in aspects, or tell of what happened.
@@ -219,13 +255,17 @@ impl Watching {
             if self.shows() {
                 all.extend(page.items.iter().filter_map(|of| map::seen(&self.watched, of)));
             }
-            if all.len() > OBJECTS_MAX {
+            if all.len().max(self.entities.count()) > OBJECTS_MAX {
                 let resource = &self.watched.resource;
                 let why = format!("there are more than {OBJECTS_MAX} {resource}");
                 return Err(Fault::why(why));
             }
             match page.metadata.more.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
+                None if page.metadata.resource_version.is_empty() => {
+                    let resource = &self.watched.resource;
+                    return Err(Fault::why(format!("a list of {resource} has no version")));
+                }
                 None => {
                     self.entities.end().await?;
                     self.tell(What::Listed(all)).await?;

@@ -28,12 +28,12 @@ impl Reading {
         self.wanted = Some(all);
     }
 
-    /// All that there is of one was listed.
+    /// All that there is of one was listed. What is wrong may be that it can't be watched.
     pub(crate) fn listed(&mut self, of: Arc<str>) {
-        self.faults.remove(&of);
         self.listed.insert(of);
     }
 
+    /// One is watched, and nothing is wrong.
     pub(crate) fn works(&mut self, of: &str) {
         self.faults.remove(of);
     }
@@ -101,6 +101,7 @@ mod tests {
         assert!(reading.is_whole() && reading.is_heard() && reading.fault("prod").is_none());
         for of in [&deployments, &pods] {
             reading.fails(of.clone(), "away".into());
+            reading.listed(of.clone());
         }
         assert!(reading.is_whole());
         assert_eq!(reading.fault("prod").as_deref(), Some("the cluster `prod`: away"));

@@ -27,6 +27,8 @@ pub(crate) struct Known {
     /// The documents of entities, by scope and reference.
     pub(crate) entities: BTreeMap<(String, String), Value>,
     pub(crate) status: Option<Status>,
+    /// How often it was said how the source is.
+    pub(crate) statuses: usize,
     /// What was last said of scopes.
     pub(crate) scopes: BTreeMap<String, Status>,
     /// How often an aspect was said that is otherwise than what stood.
@@ -166,7 +168,10 @@ async fn keep(mut emissions: mpsc::Receiver<Emission>, known: watch::Sender<Know
                 Some(scope) => {
                     known.scopes.insert(scope.to_string(), status);
                 }
-                None => known.status = Some(status),
+                None => {
+                    known.status = Some(status);
+                    known.statuses += 1;
+                }
             }),
             Emission::Looked => known.send_modify(|known| known.looked += 1),
             other => panic!("it says no such thing: {other:?}"),

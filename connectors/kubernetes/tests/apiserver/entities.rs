@@ -70,9 +70,22 @@ async fn objects_of_ours_are_entities() {
         .until("what was missed", |known| known.entity(TILL).is_some() && known.entities.len() == 1)
         .await;
 
+    // A kind that is made anew while it is watched is another one.
+    let kinds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    server.remove(kinds, "components.annals.dev").await;
+    server.until(COMPONENTS, |answer| answer == Err(404)).await;
+    let mut anew = definitions();
+    anew.retain(|of| of["metadata"]["name"] == "components.annals.dev");
+    server.define(&anew).await;
+    server.create(COMPONENTS, &component("anew")).await;
+    running
+        .until("the kind made anew", |known| {
+            known.entity("component:default/anew").is_some() && known.entities.len() == 1
+        })
+        .await;
+
     // A kind that the cluster has no more has no entities.
-    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    server.remove(definitions, "components.annals.dev").await;
+    server.remove(kinds, "components.annals.dev").await;
     running.until("the end of a kind", |known| known.entities.is_empty()).await;
     running.stop().await;
 }

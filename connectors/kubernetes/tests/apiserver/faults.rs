@@ -117,6 +117,10 @@ async fn answers_are_taken_up_to_a_limit() {
         (How::Garbage("[1]"), "it answers in another form than expected (at 1:"),
         (How::Garbage("{}"), "it answers in another form than expected (at 1:"),
         (How::Garbage(r#"{"metadata": {}, "items": []}"#), "it answers in another form"),
+        (
+            How::Garbage(r#"{"metadata": {"resourceVersion": ""}, "items": []}"#),
+            "a list of deployments.apps has no version",
+        ),
         (How::Forgetful, "does not name the groups that each cluster has"),
         (How::Refuses, "deployments.apps: secret things (500)"),
     ] {
@@ -193,4 +197,35 @@ async fn one_cluster_that_hangs_does_not_stop_another_or_the_end() {
     let why = Some("its cluster is not read any more".to_owned());
     assert_eq!(said, Some((ConnectorState::Working, why)));
     running.stop().await;
+}
+
+/// A watch that can't be understood, or ends with an error, is begun again from a list, ever more
+/// seldom; it is said once that something is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_fails_again_and_again_is_let_alone() {
+    for (line, expected) in [
+        ("<!DOCTYPE html><p>Sign in</p>", "could not be read: it answers in another form"),
+        (
+            r#"{"type": "ERROR", "object": {"code": 500, "message": "etcd is away"}}"#,
+            "etcd is away",
+        ),
+        (r#"{"type": "ERROR", "object": [1]}"#, "it answers in another form"),
+        (r#"{"type": "MODIFIED", "object": {"metadata": {"name": {}}}}"#, "in another form"),
+    ] {
+        let server = Scripted::start(How::Says(line)).await;
+        let mut running = Running::with(&[server.cluster()], Known::default());
+        running.carry(&[(SHOP, "shop")]);
+        let begun = Instant::now();
+        while server.lists.load(Ordering::SeqCst) < 4 {
+            tokio::task::yield_now().await;
+        }
+        // Half a second, one, and two.
+        assert!(begun.elapsed() > Duration::from_secs(3), "{:?}", begun.elapsed());
+        let known = running.until("what is listed", |known| !known.aspect(SHOP).is_null()).await;
+        let status = known.status.as_ref().unwrap();
+        let why = status.why.as_deref().unwrap();
+        assert!(status.state == ConnectorState::Stale && why.contains(expected), "{why}");
+        assert!(known.statuses <= 2, "{} statuses", known.statuses);
+        running.stop().await;
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) enum How {
     Refuses,
     /// With pages that are too large, but for small ones.
     LargePages,
+    /// With a list, but a watch of it says this.
+    Says(&'static str),
     /// Not at all.
     Hangs,
 }
@@ -95,7 +97,15 @@ async fn answer(
         How::BreaksOff => breaks_off(&first),
         How::Forgetful if first.starts_with("GET /apis ") => json!({"groups": []}),
         How::Forgetful => quiet(&first),
+        How::Says(line) if first.contains("/deployments?") && !is_list => {
+            stream.write_all(format!("{head}{line}\n").as_bytes()).await?;
+            return stream.shutdown().await;
+        }
         _ if !is_list => quiet(&first),
+        How::Says(_) => {
+            lists.fetch_add(1, Ordering::SeqCst);
+            page(&["a"], None)
+        }
         How::Garbage(text) => serde_json::from_str(text).unwrap(),
         How::Refuses => json!({"message": "secret things", "code": 500}),
         How::LargePages => {
@@ -170,13 +180,14 @@ fn forgets(first: &str, lists: &AtomicUsize) -> Value {
 fn page(names: &[&str], more: Option<&str>) -> Value {
     let items = names.iter().map(|name| {
         json!({
-            "metadata": {"name": name, "namespace": "n", "uid": name, "resourceVersion": "1",
+            "metadata": {"name": name, "namespace": "n", "uid": name, "resourceVersion": "v/1",
                 "labels": {kubernetes::ANNOTATION: "shop"}},
             "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "shop:1"}]}}},
             "status": null,
         })
     });
     let items: Vec<Value> = items.collect();
-    json!({"metadata": {"resourceVersion": "7", "continue": more.unwrap_or_default()},
+    // Versions are texts that mean nothing to others.
+    json!({"metadata": {"resourceVersion": "a & b", "continue": more.unwrap_or_default()},
         "items": items})
 }

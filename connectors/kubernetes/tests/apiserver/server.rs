@@ -77,9 +77,14 @@ impl Server {
     }
 
     pub(crate) async fn create(&self, path: &str, object: &Value) {
+        self.post(path, object).await;
+    }
+
+    /// Makes an object, and gives what the server made of it.
+    pub(crate) async fn post(&self, path: &str, object: &Value) -> Value {
         let body = object.to_string().into_bytes();
         let request = Request::new(path).create(&PostParams::default(), body).unwrap();
-        self.client().await.request::<Value>(request).await.unwrap();
+        self.client().await.request(request).await.unwrap()
     }
 
     /// Makes an object, and says whether it was taken.
