@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connector::shown;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::client::{AuthError, Body};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -50,6 +50,8 @@ pub(crate) enum Refusal {
 #[derive(Debug)]
 pub(crate) struct Clients {
     of: Cluster,
+    /// How long credentials are used before they are read anew.
+    age_max: Duration,
     slot: Mutex<Slot>,
     /// Of one cluster's answers few are read at a time, so that all of them together are bounded.
     reading: Semaphore,
@@ -70,7 +72,12 @@ impl std::fmt::Debug for Slot {
 
 impl Clients {
     pub(crate) fn new(of: Cluster) -> Arc<Self> {
-        Arc::new(Self { of, slot: Mutex::default(), reading: Semaphore::new(READING_MAX) })
+        Arc::new(Self {
+            of,
+            age_max: CLIENT_AGE_MAX,
+            slot: Mutex::default(),
+            reading: Semaphore::new(READING_MAX),
+        })
     }
 
     /// Asks, and reads the whole answer.
@@ -101,22 +108,17 @@ impl Clients {
     }
 
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Body, Refusal> {
-        let client = self.client().await.map_err(Refusal::Away)?;
-        let answer = client.send(request.map(Body::from)).await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.forget().await;
-                return Err(Refusal::Away(chain(&error)));
-            }
-        };
-        let code = answer.status().as_u16();
+        let (client, is_new) = self.client().await.map_err(Refusal::Away)?;
+        let mut answer = self.send_by(&client, request.clone()).await?;
+        // They may have been renewed since they were read.
+        if answer.status().as_u16() == 401 && !is_new {
+            let (client, _) = self.client().await.map_err(Refusal::Away)?;
+            answer = self.send_by(&client, request).await?;
+        }
         if answer.status().is_success() {
             return Ok(answer.into_body());
         }
-        if code == 401 {
-            self.forget().await;
-        }
+        let code = answer.status().as_u16();
         let body = Limited::new(answer.into_body(), REFUSAL_BYTES_MAX).collect().await;
         let bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let status: Option<Status> = serde_json::from_slice(&bytes).ok();
@@ -124,17 +126,30 @@ impl Clients {
         Err(Refusal::Status { code, message })
     }
 
+    async fn send_by(
+        &self,
+        client: &kube::Client,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Body>, Refusal> {
+        let answer = client.send(request.map(Body::from)).await;
+        if answer.as_ref().map_or(true, |answer| answer.status().as_u16() == 401) {
+            self.forget().await;
+        }
+        answer.map_err(|error| Refusal::Away(chain(&error)))
+    }
+
     /// The next one who asks reads the credentials anew.
     async fn forget(&self) {
         self.slot.lock().await.client = None;
     }
 
-    async fn client(&self) -> Result<kube::Client, String> {
+    /// A client, and whether its credentials were read just now.
+    async fn client(&self) -> Result<(kube::Client, bool), String> {
         let mut slot = self.slot.lock().await;
         if let Some((client, made)) = &slot.client
-            && made.elapsed() < CLIENT_AGE_MAX
+            && made.elapsed() < self.age_max
         {
-            return Ok(client.clone());
+            return Ok((client.clone(), false));
         }
         let of = self.of.clone();
         let making = slot.making.get_or_insert_with(|| {
@@ -147,7 +162,7 @@ impl Clients {
         slot.making = None;
         let client = made.map_err(|_| "the credentials could not be read".to_owned())??;
         slot.client = Some((client.clone(), Instant::now()));
-        Ok(client)
+        Ok((client, true))
     }
 }
 
@@ -272,6 +287,8 @@ async fn connect(cluster: &Cluster) -> Result<kube::Client, String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
     use super::*;
 
     #[tokio::test]
@@ -312,5 +329,75 @@ mod tests {
             let text = format!("{error:?}");
             assert!(text.contains(expected) && !text.contains("hunter2"), "{text}");
         }
+    }
+
+    /// A server that takes one token, and counts how often it was asked with which.
+    async fn server(token: &'static str) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::<std::sync::Mutex<Vec<String>>>::default();
+        let noted = Arc::clone(&asked);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut stream = BufReader::new(stream);
+                let (mut line, mut code) = (String::new(), 401);
+                while stream.read_line(&mut line).await.unwrap() > 2 {
+                    if let Some(given) = line.trim().strip_prefix("authorization: Bearer ") {
+                        code = if given == token { 200 } else { 401 };
+                        noted.lock().unwrap().push(given.to_owned());
+                    }
+                    line.clear();
+                }
+                let answer = format!(
+                    "HTTP/1.1 {code} X\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (url, asked)
+    }
+
+    #[tokio::test]
+    async fn credentials_that_are_renewed_are_read_anew() {
+        let (url, asked) = server("new").await;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, token) = (folder.path().join("kubeconfig"), folder.path().join("token"));
+        let config = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "clusters": [{"name": "a", "cluster": {"server": url}}],
+            "users": [{"name": "a", "user": {"tokenFile": token}}],
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}]});
+        std::fs::write(&path, config.to_string()).unwrap();
+        let value = serde_json::json!({"name": "a", "kubeconfig": path});
+        let cluster: Cluster = serde_json::from_value(value).unwrap();
+        let get = async |clients: &Clients| {
+            let request = Request::get("/api").body(Vec::new()).unwrap();
+            let answer = clients.get::<serde_json::Value>(request).await;
+            let asked = std::mem::take(&mut *asked.lock().unwrap());
+            (answer.is_ok(), asked.join(" "))
+        };
+        let clients = Clients::new(cluster.clone());
+        std::fs::write(&token, "old").unwrap();
+        assert_eq!(get(&clients).await, (false, "old".into()), "they were read just now");
+        std::fs::write(&token, "new").unwrap();
+        assert_eq!(get(&clients).await, (true, "new".into()), "those that failed are forgotten");
+        std::fs::write(&token, "old").unwrap();
+        assert_eq!(get(&clients).await, (true, "new".into()), "they are used for a while");
+
+        // Those that are old are read anew, refused or not.
+        let clients = Clients::new(cluster);
+        let mut clients = Arc::into_inner(clients).unwrap();
+        clients.age_max = Duration::ZERO;
+        std::fs::write(&token, "new").unwrap();
+        assert_eq!(get(&clients).await, (true, "new".into()));
+        std::fs::write(&token, "old").unwrap();
+        assert_eq!(get(&clients).await, (false, "old".into()));
+
+        // Those that were good before are not said to be refused before they are read anew.
+        clients.age_max = CLIENT_AGE_MAX;
+        clients.slot.get_mut().client = Some((connect(&clients.of).await.unwrap(), Instant::now()));
+        std::fs::write(&token, "new").unwrap();
+        assert_eq!(get(&clients).await, (true, "old new".into()));
     }
 }
