@@ -1,4 +1,4 @@
-//! Taking what a connector emits, on a thread of its own.
+//! Taking what a connector emits, on threads of its own.
 
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
@@ -14,16 +14,30 @@ use crate::compare::{How, Taken, held, unknown};
 use crate::text::fit_words;
 use crate::{Appender, Draft, Ingest};
 
+/// Snapshots, retirements and cursors that wait for the one before them, which may be open as long
+/// as its source takes to be read.
+const WAITING_MAX: usize = 64;
+
 /// Snapshots that are appended and wait to be confirmed, before the next one is taken.
 const UNCONFIRMED_MAX: usize = 256;
 
 type Reply = oneshot::Sender<Result<Outcome, EmitError>>;
 
+/// What has its turn: one after the other, as it came.
+enum InTurn {
+    Snapshot(SnapshotRequest),
+    Retired { scopes: Vec<ScopeName>, approve: Approve, why: Option<String>, done: Reply },
+    Cursor(String),
+}
+
 impl Ingest {
-    /// Takes what a connector emits until it is done or the log fails. Snapshots are compared and
-    /// appended in the order in which they came; that the fold took them is waited for aside.
+    /// Takes what a connector emits until it is done or the log fails. Snapshots, retirements and
+    /// cursors are compared and appended in the order in which they came; that the fold took them is
+    /// waited for aside. A snapshot that is open, since its source is still being read, holds up
+    /// nothing that is said by itself.
     pub fn serve(self: &Arc<Self>, appender: &Appender, mut emissions: mpsc::Receiver<Emission>) {
         let (unconfirmed, confirming) = std_mpsc::sync_channel::<(Taken, Reply)>(UNCONFIRMED_MAX);
+        let (in_turn, waiting) = std_mpsc::sync_channel::<InTurn>(WAITING_MAX);
         std::thread::scope(|threads| {
             threads.spawn(move || {
                 for (taken, reply) in confirming {
@@ -33,28 +47,62 @@ impl Ingest {
                     let _ = reply.send(outcome);
                 }
             });
+            threads.spawn(move || {
+                for next in waiting {
+                    self.in_turn(appender, next, &unconfirmed);
+                }
+            });
             self.fare_begins(appender.source());
             while let Some(emission) = emissions.blocking_recv() {
-                match emission {
-                    Emission::Snapshot(request) => self.snapshot(appender, request, &unconfirmed),
+                let next = match emission {
+                    Emission::Snapshot(request) => InTurn::Snapshot(request),
                     Emission::Retired { scopes, approve, why, done } => {
-                        let retired = self.retire(appender, &scopes, approve, why.as_deref());
-                        confirm_later(retired, done, &unconfirmed);
+                        InTurn::Retired { scopes, approve, why, done }
                     }
+                    Emission::Cursor(cursor) => InTurn::Cursor(cursor),
                     Emission::Said { said, done } => {
                         let outcome = self.take_said(appender, said, None);
                         self.fare_takes(appender.source(), &outcome);
                         let _ = done.send(outcome);
+                        continue;
                     }
-                    Emission::Status(status) => self.status(appender, status),
-                    Emission::Looked => self.fare_looked(appender.source()),
-                    Emission::Budget(budget) => self.fare_budget(appender.source(), budget),
-                    Emission::Cursor(cursor) => self.cursor(appender, cursor),
+                    Emission::Status(status) => {
+                        self.status(appender, status);
+                        continue;
+                    }
+                    Emission::Looked => {
+                        self.fare_looked(appender.source());
+                        continue;
+                    }
+                    Emission::Budget(budget) => {
+                        self.fare_budget(appender.source(), budget);
+                        continue;
+                    }
+                };
+                if in_turn.send(next).is_err() {
+                    // That thread broke off; whoever emits is told so.
+                    break;
                 }
             }
-            drop(unconfirmed);
+            drop(in_turn);
         });
         self.fare_ends(appender.source());
+    }
+
+    fn in_turn(
+        &self,
+        appender: &Appender,
+        next: InTurn,
+        unconfirmed: &std_mpsc::SyncSender<(Taken, Reply)>,
+    ) {
+        match next {
+            InTurn::Snapshot(request) => self.snapshot(appender, request, unconfirmed),
+            InTurn::Retired { scopes, approve, why, done } => {
+                let retired = self.retire(appender, &scopes, approve, why.as_deref());
+                confirm_later(retired, done, unconfirmed);
+            }
+            InTurn::Cursor(cursor) => self.cursor(appender, cursor),
+        }
     }
 
     fn snapshot(

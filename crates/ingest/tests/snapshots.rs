@@ -383,3 +383,37 @@ fn what_is_said_by_itself_is_appended_where_it_differs() {
         assert_eq!(said(what), expected, "{told}");
     }
 }
+
+#[tokio::test]
+async fn an_open_snapshot_holds_up_nothing_that_is_said_by_itself() {
+    let log = Arc::new(MemoryLog::new());
+    let world = World { takes: true, ..World::default() };
+    let known = Arc::new(Fixed { world, log: Arc::clone(&log) });
+    let shared: Arc<dyn Log> = Arc::clone(&log) as Arc<dyn Log>;
+    let kinds = Kinds::builtin();
+    let ingest = Ingest::new(shared, known, Arc::new(now), &kinds, Options::default()).unwrap();
+    let ingest = Arc::new(ingest);
+    let appender = ingest.begin(&SourceName::new("files/a").unwrap(), "1").unwrap();
+    let (emitter, emissions) = connector::channel();
+    let serving = std::thread::spawn(move || ingest.serve(&appender, emissions));
+    let mut open = emitter.snapshot(scope()).await.unwrap();
+    open.seen(Found::new(component("c00"))).await.unwrap();
+    let next = emitter.snapshot(ScopeName::new("files/a/next").unwrap()).await.unwrap();
+    let activity = Activity {
+        activity: "dev.cdevents.build.finished".into(),
+        key: "1".into(),
+        whom: Whom::Entity(EntityRef::canonical("component:default/a").unwrap()),
+        value: serde_json::Map::new(),
+        pointer: None,
+        time: None,
+    };
+    assert_eq!(emitter.say(vec![Said::Happened(activity)]).await.unwrap().changed, 1);
+    assert_eq!(records(&log), ["activity.recorded component:default/a"]);
+    open.seen(Found::new(component("c01"))).await.unwrap();
+    assert_eq!(open.end().await.unwrap().changed, 2);
+    drop(next);
+    drop(emitter);
+    serving.join().unwrap();
+    let shown = ["entity.seen component:default/c00", "entity.seen component:default/c01"];
+    assert_eq!(records(&log)[1..3], shown);
+}
