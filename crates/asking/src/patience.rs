@@ -88,7 +88,7 @@ impl Patience {
             match attempt().await {
                 Tried::Answer(headers, answer) => {
                     self.meter.lock().went_well();
-                    self.note(Limits::of(&headers).told).await;
+                    self.note(Limits::of(&headers).told);
                     return Ok((headers, answer));
                 }
                 Tried::Limited(told) if limits < LIMITS_MAX => {
@@ -120,18 +120,18 @@ impl Patience {
     async fn wait(&self, wait: Duration) {
         let (who, seconds) = (self.who, wait.as_secs());
         tracing::warn!(who, seconds, "the limits of a source are waited for");
-        self.tell(Some(now_s() + seconds)).await;
+        self.tell(Some(now_s() + seconds));
         if let Some((_, voice)) = self.tells.as_ref().filter(|_| wait >= LONG) {
             let why = format!("{who}'s limits are met; it goes on when they let it");
             // When the catalog is being stopped nobody asks for it.
             let _ = voice.say(ConnectorState::Stale, Some(why)).await;
         }
         sleep(wait).await;
-        self.tell(None).await;
+        self.tell(None);
     }
 
     /// Takes in what an answer says of the budget.
-    pub(crate) async fn note(&self, told: Option<Told>) {
+    pub(crate) fn note(&self, told: Option<Told>) {
         let is_new = {
             let mut meter = self.meter.lock();
             let before = *meter;
@@ -139,11 +139,11 @@ impl Patience {
             *meter != before
         };
         if is_new {
-            self.tell(None).await;
+            self.tell(None);
         }
     }
 
-    async fn tell(&self, waits_until_s: Option<u64>) {
+    fn tell(&self, waits_until_s: Option<u64>) {
         let Some((emitter, _)) = &self.tells else { return };
         if !self.tells_all && waits_until_s.is_none() {
             return;
@@ -151,7 +151,7 @@ impl Patience {
         let budget = self.meter.lock().shown(waits_until_s);
         if let Some(budget) = budget {
             // When the catalog is being stopped nobody asks for it.
-            let _ = emitter.budget(budget).await;
+            let _ = emitter.budget(budget);
         }
     }
 }

@@ -6,6 +6,7 @@ use event::vocabulary::{ConnectorState, Fault, ScopeName};
 use event::{Offset, Timestamp};
 use model::reference::EntityRef;
 use serde_json::Value;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{Budget, Said};
@@ -334,12 +335,16 @@ impl Emitter {
         self.emit(Emission::Looked).await
     }
 
-    /// Says how much the source still lets itself be asked. Nothing of it stands in the log.
+    /// Says how much the source still lets itself be asked. Nothing of it stands in the log, and
+    /// it is never waited for: while the catalog is behind it is not said, and the next one is.
     ///
     /// # Errors
     /// When the catalog takes nothing any more.
-    pub async fn budget(&self, budget: Budget) -> Result<(), EmitError> {
-        self.emit(Emission::Budget(budget)).await
+    pub fn budget(&self, budget: Budget) -> Result<(), EmitError> {
+        match self.emissions.try_send(Emission::Budget(budget)) {
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(EmitError::Stopped),
+        }
     }
 
     /// Says how far the source was read.

@@ -7,7 +7,7 @@ use connector::shown;
 use http::header::{ACCEPT, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use http::{Response, StatusCode};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -21,8 +21,10 @@ use crate::judge::judge;
 use crate::patience::{LIMITS_MAX, Patience, Tells, Tried};
 use crate::{Failure, Page};
 
-/// The most that an answer may hold, in bytes.
-const BODY_BYTES_MAX: usize = 64 << 20;
+/// The most that an answer may hold, in bytes: of REST, which gives files whole, and of GraphQL,
+/// which can be asked for less at a time.
+const REST_BYTES_MAX: usize = 64 << 20;
+const GRAPHQL_BYTES_MAX: usize = 16 << 20;
 
 /// How long an answer may take, from the first byte to the last.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -54,6 +56,13 @@ impl Question<'_> {
         match self {
             Self::Query(_) => Kind::GraphQl,
             Self::Get { .. } => Kind::Rest,
+        }
+    }
+
+    const fn bytes_max(self) -> usize {
+        match self {
+            Self::Query(_) => GRAPHQL_BYTES_MAX,
+            Self::Get { .. } => REST_BYTES_MAX,
         }
     }
 }
@@ -123,7 +132,7 @@ impl Client {
             if let Some(rate) = rate_limit {
                 let told =
                     Told { limit: rate.limit, left: rate.remaining, resets_s: rate.resets_s() };
-                self.patience(Kind::GraphQl).note(Some(told)).await;
+                self.patience(Kind::GraphQl).note(Some(told));
             }
             let scopes = headers.get("x-oauth-scopes").and_then(|text| text.to_str().ok());
             let data = serde_json::from_str(data.get()).map_err(form)?;
@@ -191,13 +200,18 @@ impl Client {
                     crab._get_with_headers(path, Some(headers)).await
                 }
             };
-            read(response.map_err(|error| in_words(&error))?).await
+            read(response.map_err(|error| in_words(&error))?, question.bytes_max()).await
         });
         let api = &self.host.api;
         match answer.await {
             Err(_) => Tried::Again(format!("{api} took longer than {} s", ANSWER_MAX.as_secs())),
             Ok(Err(why)) => Tried::Again(format!("{api} could not be asked: {why}")),
-            Ok(Ok((status, headers, body))) => weigh(question, status, headers, body),
+            Ok(Ok((_, _, None))) => {
+                let mib = question.bytes_max() >> 20;
+                let why = format!("its answer is larger than {mib} MiB");
+                Tried::Failed(Failure::TooMuch { why })
+            }
+            Ok(Ok((status, headers, Some(body)))) => weigh(question, status, headers, body),
         }
     }
 }
@@ -220,13 +234,18 @@ fn weigh(
     judge("GitHub", path, status, headers, body)
 }
 
+/// Reads an answer; without its body, where that is larger than may be.
 async fn read(
     response: Response<BoxBody<Bytes, octocrab::Error>>,
-) -> Result<(StatusCode, HeaderMap, Bytes), String> {
+    bytes_max: usize,
+) -> Result<(StatusCode, HeaderMap, Option<Bytes>), String> {
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
-    let body = body.map_err(|error| shown(&innermost(error.as_ref())))?;
-    Ok((parts.status, parts.headers, body.to_bytes()))
+    let body = match Limited::new(body, bytes_max).collect().await {
+        Ok(body) => Some(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => None,
+        Err(error) => return Err(shown(&innermost(error.as_ref()))),
+    };
+    Ok((parts.status, parts.headers, body))
 }
 
 pub(crate) fn in_words(error: &octocrab::Error) -> String {

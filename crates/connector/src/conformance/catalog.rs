@@ -2,7 +2,7 @@
 //! wrong with it.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::{Emission, Outcome, Said, SnapshotItem, SnapshotRequest, Start};
+
+/// What may wait for a snapshot that is open.
+const WAITING_MAX: usize = 64;
 
 /// How the catalog takes what is emitted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,18 +187,35 @@ fn sum(value: &Value) -> u64 {
 }
 
 impl Taking {
-    /// Takes what is emitted until nothing comes any more, or it dies.
+    /// Takes what is emitted until nothing comes any more, or it dies. What is said by itself does
+    /// not wait for a snapshot that is open.
     pub(super) async fn run(mut self, mut emissions: mpsc::Receiver<Emission>) {
-        while let Some(emission) = emissions.recv().await {
-            if self.take(emission).await.is_none() {
+        let mut waiting = VecDeque::new();
+        loop {
+            let next = match waiting.pop_front() {
+                Some(next) => next,
+                None => match emissions.recv().await {
+                    Some(next) => next,
+                    None => return,
+                },
+            };
+            let taken = match next {
+                Emission::Snapshot(request) => {
+                    self.snapshot(request, &mut emissions, &mut waiting).await
+                }
+                other => self.take(other).await,
+            };
+            if taken.is_none() {
                 return;
             }
         }
     }
 
+    /// Takes what is no snapshot.
     async fn take(&mut self, emission: Emission) -> Option<()> {
         match emission {
-            Emission::Snapshot(request) => self.snapshot(request).await?,
+            // Each has its turn.
+            Emission::Snapshot(_) => {}
             Emission::Retired { scopes, done, .. } => {
                 self.one("a retirement").await?;
                 let mut outcome = Outcome::default();
@@ -231,11 +251,28 @@ impl Taking {
         Some(())
     }
 
-    async fn snapshot(&mut self, request: SnapshotRequest) -> Option<()> {
+    async fn snapshot(
+        &mut self,
+        request: SnapshotRequest,
+        emissions: &mut mpsc::Receiver<Emission>,
+        waiting: &mut VecDeque<Emission>,
+    ) -> Option<()> {
         let SnapshotRequest { scope, mut items, done, .. } = request;
         let (mut pending, mut twice) = (Pending::default(), BTreeSet::new());
         loop {
-            match items.recv().await {
+            let item = tokio::select! {
+                item = items.recv() => item,
+                Some(other) = emissions.recv(), if waiting.len() < WAITING_MAX => {
+                    match other {
+                        Emission::Snapshot(_) | Emission::Retired { .. } | Emission::Cursor(_) => {
+                            waiting.push_back(other);
+                        }
+                        said => self.take(said).await?,
+                    }
+                    continue;
+                }
+            };
+            match item {
                 Some(SnapshotItem::Found(found)) => {
                     self.one(&found).await?;
                     let (name, sum) = (name(&found.document), sum(&found.document));
