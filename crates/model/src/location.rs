@@ -180,9 +180,10 @@ pub fn raw_url(url: &Url) -> Url {
 /// `None` if that gives no URL.
 ///
 /// A whole URL is left as it is. Anything else is joined as RFC 3986 says and takes the query of
-/// the base. On GitHub and GitLab, `/path` starts at the root of the repository. On GitHub the result
-/// is a `tree` URL, whatever the base is; `github_hosts` names the hosts that are GitHub, such as
-/// [`GITHUB_HOSTS`].
+/// the base. `/path` starts at the root of the repository, where the base is a page of a file as
+/// GitHub has them (an Enterprise Server of whatever name, too), GitLab, or Gitea; of Gitea's,
+/// Backstage takes the branch for a folder. On GitHub the result is a `tree` URL, whatever the base
+/// is; `github_hosts` names the hosts that are GitHub, such as [`GITHUB_HOSTS`].
 ///
 /// Not understood: Azure's `?path=`, and the root of a repository on other hosts.
 #[must_use]
@@ -194,10 +195,10 @@ pub fn resolve_url(base: &str, url: &str, github_hosts: &[&str]) -> Option<Strin
     let is_github = base.host_str().is_some_and(|host| github_hosts.contains(&host));
     let root = url.strip_prefix('/').and_then(|rest| {
         let path = base.path();
-        let root = match (is_github, github_view(path, &["blob", "tree", "edit", "raw"])) {
-            (true, Some(view)) => &path[..view.revision_end],
-            (true, None) => path.trim_end_matches('/'),
-            (false, _) => &path[..gitlab_view(path)?.revision_end],
+        let root = match github_view(path, &["blob", "tree", "edit", "raw"]) {
+            Some(view) => &path[..view.revision_end],
+            None if is_github => path.trim_end_matches('/'),
+            None => &path[..gitlab_view(path).or_else(|| gitea_view(path))?.revision_end],
         };
         Some(format!("{root}/{rest}"))
     });
@@ -288,6 +289,12 @@ fn github_view(path: &str, views: &[&str]) -> Option<View> {
 /// `/group/name/-/blob/revision/path`
 fn gitlab_view(path: &str) -> Option<View> {
     view_at(path, path.find("/-/")? + 3, &["blob", "tree", "edit", "raw"])
+}
+
+/// `/owner/name/src/branch/revision/path`
+fn gitea_view(path: &str) -> Option<View> {
+    let (third, _) = path.match_indices('/').nth(2)?;
+    view_at(path, third + 1, &["src/branch", "src/commit", "src/tag"])
 }
 
 fn view_at(path: &str, view_start: usize, views: &[&str]) -> Option<View> {
@@ -395,6 +402,26 @@ mod tests {
             ("url", github, "./b.yaml", "https://github.com/o/r/tree/main/dir/b.yaml"),
             ("url", github, "/b.yaml", "https://github.com/o/r/tree/main/b.yaml"),
             ("url", github, "https://else/b.yaml", "https://else/b.yaml"),
+            (
+                "url",
+                "https://ghe/o/r/blob/v1/dir/a.yaml",
+                "/b.yaml",
+                "https://ghe/o/r/blob/v1/b.yaml",
+            ),
+            (
+                "url",
+                "https://ghe/o/r/blob/v1/dir/a.yaml",
+                "./b.yaml",
+                "https://ghe/o/r/blob/v1/dir/b.yaml",
+            ),
+            (
+                "url",
+                "https://gitea/o/r/src/branch/v1/dir/a.yaml",
+                "/b.yaml",
+                "https://gitea/o/r/src/branch/v1/b.yaml",
+            ),
+            ("url", "https://x/a/b/blob", "/b.yaml", "https://x/b.yaml"),
+            ("url", "https://x/a/all.yaml", "/b.yaml", "https://x/b.yaml"),
             ("url", "no url", "./b.yaml", "./b.yaml"),
             ("other", "x", "./b.yaml", "./b.yaml"),
         ] {

@@ -138,6 +138,8 @@ const BASES: &[(&str, &str)] = &[
     ("url", "https://gitlab.example.com/acme/sub/repo/-/tree/main/catalog-info.yaml"),
     ("url", "https://github.com/acme/repo/raw/main/dir/catalog-info.yaml"),
     ("url", "https://github.com/acme/repo"),
+    ("url", "https://ghe.example.com/acme/repo/blob/main/dir/catalog-info.yaml"),
+    ("url", "https://ghe.example.com/acme/repo/raw/main/catalog-info.yaml?x=1"),
     ("url", "http://127.0.0.1:7799/root.yaml"),
     ("url", "no url"),
     ("file", "/data/catalog/all.yaml"),
@@ -194,7 +196,8 @@ pub(crate) fn targets(oracle: &Oracle) -> Outcome {
     compare(oracle, cases, |question| {
         let is_absolute = question["target"].as_str()?.starts_with('/');
         let base = question["base"]["target"].as_str()?;
-        (is_absolute && !base.contains("github.com") && !base.contains("gitlab"))
+        let is_known = ["github.com", "gitlab", "ghe."].iter().any(|host| base.contains(host));
+        (is_absolute && !is_known)
             .then_some("a path is joined as RFC 3986 says where no repository can be recognised")
     })
 }
