@@ -4,6 +4,7 @@
 
 mod ci;
 mod files;
+mod gitea;
 mod github;
 mod kubernetes;
 mod process;

@@ -261,9 +261,8 @@ async function graphql(text, answer) {
   for (const [at, error] of (result.errors ?? []).entries()) {
     out.errors[at].type = error.originalError?.extensions?.type;
   }
-  const fault = faults.find(one => one.on === name && one.times > 0 && (one.part || one.hides));
+  const fault = due(name, one => one.part || one.hides);
   if (fault) {
-    fault.times -= 1;
     out.errors ??= [];
     if (fault.part) {
       out.data[fault.part] = null;
@@ -274,6 +273,18 @@ async function graphql(text, answer) {
     }
   }
   return answer(200, out);
+}
+
+// A fault that is to happen now: so many `times`, after so many questions that it `skips`.
+function due(name, is) {
+  const fault = faults.find(one => one.on === name && one.times > 0 && is(one));
+  if (!fault) return null;
+  if (fault.skips > 0) {
+    fault.skips -= 1;
+    return null;
+  }
+  fault.times -= 1;
+  return fault;
 }
 
 function isApp(bearer) {
@@ -328,9 +339,8 @@ const server = http.createServer((request, response) => {
       const bearer = (request.headers.authorization ?? '').replace(/^Bearer /, '');
       const isQuery = request.url === '/api/graphql';
       const name = isQuery ? /query (\w+)/.exec(JSON.parse(text).query)?.[1] : 'rest';
-      const fault = faults.find(one => one.on === name && one.times > 0 && (one.status || one.cuts || one.slow));
+      const fault = due(name, one => one.status || one.cuts || one.slow);
       if (fault) {
-        fault.times -= 1;
         if (fault.slow) await new Promise(done => setTimeout(done, fault.slow));
         if (fault.cuts) {
           response.writeHead(200, { 'content-length': 1000 });

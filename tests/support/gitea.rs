@@ -79,10 +79,15 @@ impl Gitea {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
-        let gitea = Self { child, url, token, folder, agent: config.into() };
+        let gitea = Self { child, url, token, folder, agent: Self::agent() };
         gitea.ready();
         Ok(gitea)
+    }
+
+    /// Asks it, whatever it answers.
+    #[must_use]
+    pub fn agent() -> ureq::Agent {
+        ureq::Agent::config_builder().http_status_as_error(false).build().into()
     }
 
     fn ready(&self) {

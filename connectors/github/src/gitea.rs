@@ -16,6 +16,13 @@ use crate::query::{Ask, Which};
 /// Repositories that a page lists: the most that a Gitea gives where nothing else is configured.
 const LISTED: u64 = 50;
 
+/// From this size on a file is given without its text, as GitHub does, in bytes: it is asked for by
+/// itself.
+const TEXT_BYTES_MAX: usize = 512 << 10;
+
+/// The most that one answer may hold of texts, in bytes.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
 /// What is escaped in a part of a path, or in a query.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -146,15 +153,18 @@ impl Gitea {
         asks: &[Ask<'_>],
     ) -> Result<Data<Map<String, Value>>, Failure> {
         let (mut found, mut errors) = (Map::new(), Vec::new());
+        let mut left = ANSWER_BYTES_MAX;
         for (at, ask) in asks.iter().enumerate() {
             let name = format!("r{at}");
-            let (kind, message) = match self.one(ask).await {
+            let (kind, message) = match self.one(ask, &mut left).await {
                 Ok(value) => {
                     found.insert(name, value);
                     continue;
                 }
                 Err(Failure::Missing { what }) => ("NOT_FOUND", what),
-                Err(refused @ Failure::Refused { .. }) => return Err(refused),
+                Err(lasts @ (Failure::Refused { .. } | Failure::TooMuch { .. })) => {
+                    return Err(lasts);
+                }
                 Err(failure) => ("", failure.to_string()),
             };
             errors.push(GraphError { kind: kind.into(), message, path: vec![name.into()] });
@@ -162,7 +172,7 @@ impl Gitea {
         Ok(Data { data: found, errors, scopes: None })
     }
 
-    async fn one(&self, ask: &Ask<'_>) -> Result<Value, Failure> {
+    async fn one(&self, ask: &Ask<'_>, left: &mut usize) -> Result<Value, Failure> {
         let path = match ask.which {
             Which::Id(id) => format!("/repositories/{}", escaped(id)),
             Which::Name { owner, name } => format!("/repos/{}/{}", escaped(owner), escaped(name)),
@@ -170,19 +180,43 @@ impl Gitea {
         let listed: Listed = self.get(&path).await?.json()?;
         let head = self.head(&listed).await?;
         let mut value = repository(&listed, head.as_deref());
-        if ask.root && head.is_some() {
-            value["root"] = json!({"__typename": "Tree"});
-        }
+        let Some(head) = head else {
+            for number in 0..ask.expressions.len() {
+                value[format!("f{number}")] = Value::Null;
+            }
+            return Ok(value);
+        };
+        let at =
+            |revision: &str| if revision == "HEAD" { head.clone() } else { revision.to_owned() };
+        let mut is_missing = false;
         for (number, expression) in ask.expressions.iter().enumerate() {
             let (revision, path) = expression.split_once(':').unwrap_or(("HEAD", expression));
-            let revision = Some(revision).filter(|of| *of != "HEAD").or(head.as_deref());
-            let object = match revision {
-                Some(revision) => self.object(&listed.full_name, revision, path).await?,
-                None => Value::Null,
-            };
+            let object = self.object(&listed.full_name, &at(revision), path).await?;
+            let bytes = object["text"].as_str().map_or(0, str::len);
+            *left = left.checked_sub(bytes).ok_or_else(|| Failure::TooMuch {
+                why: format!("the files are larger than {} MiB", ANSWER_BYTES_MAX >> 20),
+            })?;
+            is_missing |= object.is_null();
             value[format!("f{number}")] = object;
         }
+        // What may not be seen any more is said to be missing, too. A file is, where its commit is
+        // not.
+        let root = at(ask.root.trim_end_matches(':'));
+        if !is_missing || self.has(&listed.full_name, &root).await? {
+            value["root"] = json!({"__typename": "Tree"});
+        }
         Ok(value)
+    }
+
+    /// Whether a commit of a repository may be seen.
+    async fn has(&self, name: &str, commit: &str) -> Result<bool, Failure> {
+        let (name, commit) = (full_name(name), escaped(commit));
+        let brief = "stat=false&verification=false&files=false";
+        match self.get(&format!("/repos/{name}/git/commits/{commit}?{brief}")).await {
+            Ok(_) => Ok(true),
+            Err(Failure::Missing { .. }) => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// What there is at a path of a revision: null, where there is nothing.
@@ -210,6 +244,7 @@ impl Gitea {
             }
             Contents::File(File { kind, sha, size, encoding, content }) if kind == "file" => {
                 let text = decoded(encoding.as_deref(), content);
+                let text = text.filter(|bytes| bytes.len() <= TEXT_BYTES_MAX);
                 let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
                 json!({"__typename": "Blob", "oid": sha, "byteSize": size, "text": text})
             }

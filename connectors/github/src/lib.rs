@@ -13,11 +13,12 @@
 //! credentials lost a right: only what a whole list of an owner's repositories does not name any
 //! more, or is left out by what is configured, is retired.
 //! Invariant: a repository whose commit was read is not read again, but once a day.
-//! Invariant: in memory are the files of the repositories of one query, and a few words for each
-//! other.
+//! Invariant: in memory are some MiB of files, of however many repositories and however large they
+//! are, and a few words for each other file and repository.
 //! Invariant: tokens, keys and secrets stand in no record, log line or error.
 
 mod answer;
+mod batch;
 mod check;
 mod config;
 mod forge;

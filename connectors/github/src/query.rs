@@ -41,8 +41,8 @@ pub(crate) enum Which<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) which: Which<'a>,
-    /// Whether its root is asked for, to see whether it may be read at all.
-    pub(crate) root: bool,
+    /// `HEAD:`, its root, to see whether it may be read at all.
+    pub(crate) root: String,
     /// `HEAD:catalog-info.yaml`
     pub(crate) expressions: Vec<String>,
 }
@@ -64,9 +64,8 @@ pub(crate) fn objects(asks: &[Ask<'_>], with_topics: bool) -> String {
         if matches!(ask.which, Which::Id(_)) {
             text.push_str(" ... on Repository {");
         }
-        if ask.root {
-            text.push_str(" root: object(expression: \"HEAD:\") { __typename }");
-        }
+        let root = literal(&ask.root);
+        text.push_str(&format!(" root: object(expression: {root}) {{ __typename }}"));
         for (number, expression) in ask.expressions.iter().enumerate() {
             text.push_str(&format!(
                 " f{number}: object(expression: {}) {{ ...O }}",

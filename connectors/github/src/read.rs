@@ -1,6 +1,8 @@
-//! Reading repositories: many of them with each query, in rounds, until nothing more is needed.
+//! Reading repositories: many of them with each query, in rounds, until nothing more is needed for
+//! what they show first. Of most that is all; of others the next window follows.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use connector::{Target, shown};
 use serde::Deserialize;
@@ -9,26 +11,25 @@ use serde_json::Value;
 use crate::answer::Repository;
 use crate::config::Config;
 use crate::forge::Forge;
-use crate::map::reading::{FILE_BYTES_MAX, Item, Need, Reading};
-use crate::pattern::Patterns;
+use crate::map::reading::{FILE_BYTES_MAX, Need, Reading};
 use crate::place::Spot;
 use crate::query::{self, Which};
 use asking::Failure;
 use asking::github::Data;
 use asking::github::GraphError;
 
-/// Repositories that are read together: what they hold is in memory at the same time.
+/// Repositories that are read together.
 pub(crate) const TOGETHER_MAX: usize = 25;
+
+/// What is held of them together, in bytes, unless one of them alone holds more.
+const HELD_MAX: usize = 4 << 20;
 
 /// Files and folders that one query asks for.
 const EXPRESSIONS_MAX: usize = 100;
 
-/// Rounds after which a repository is given up. Each goes a folder deeper, or from a file to those
-/// that it names.
-const ROUNDS_MAX: usize = 24;
-
-/// No files.
-static NOTHING: Patterns = Patterns { files: Vec::new(), globs: Vec::new(), written: Vec::new() };
+/// Rounds after which a window is given up. Each goes a folder deeper, or from a file to those that
+/// it names.
+const ROUNDS_MAX: usize = 64;
 
 /// A repository that is to be read.
 #[derive(Clone, Debug)]
@@ -55,10 +56,11 @@ impl Named {
 }
 
 /// What came of reading a repository.
-#[derive(Debug)]
 pub(crate) enum Read {
-    /// All of it.
-    Whole { repository: Box<Repository>, items: Vec<Item> },
+    /// Its first files, or the next ones: all that is needed to show them.
+    Ready(Box<Reading>),
+    /// What others hold left no room for it: it has to be read again.
+    Later,
     /// It is not there, or not to be seen.
     Missing,
     /// It is not one of those that are read.
@@ -68,84 +70,111 @@ pub(crate) enum Read {
 }
 
 /// One repository on its way.
-enum State<'a> {
+enum State {
     Asked(Job),
-    Reading(Box<Reading<'a>>),
+    Reading(Box<Reading>),
     Done(Read),
+}
+
+impl State {
+    /// What is held in memory of it, in bytes.
+    fn held(&self) -> usize {
+        match self {
+            Self::Reading(reading) | Self::Done(Read::Ready(reading)) => reading.held(),
+            Self::Asked(_) | Self::Done(_) => 0,
+        }
+    }
 }
 
 /// What one repository is asked for.
 struct Want {
     at: usize,
-    root: bool,
     spots: Vec<Spot>,
 }
 
-/// Reads repositories. Gives what came of each, in their order.
+/// Reads repositories, until the first window of each is known. Gives what came of each, in their
+/// order.
 ///
 /// # Errors
 /// [`Failure::Refused`] and what lasts as long: nothing of the rest can be read either.
 pub(crate) async fn read(
-    config: &Config,
+    config: &Arc<Config>,
     forge: &Forge,
     jobs: Vec<Job>,
 ) -> Result<Vec<Read>, Failure> {
-    let mut reader = Reader { config, forge, states: jobs.into_iter().map(State::Asked).collect() };
-    for _ in 0..ROUNDS_MAX {
-        if !reader.round().await? {
-            break;
-        }
-    }
-    let ended = reader.states.into_iter().map(|state| match state {
-        State::Done(read) => read,
-        State::Asked(_) | State::Reading(_) => {
-            Read::Failed(format!("its files lead on for more than {ROUNDS_MAX} rounds"))
-        }
-    });
-    Ok(ended.collect())
+    let states = jobs.into_iter().map(State::Asked).collect();
+    Reader { config, forge, states }.run().await
+}
+
+/// Reads the next window of a repository.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_on(
+    config: &Arc<Config>,
+    forge: &Forge,
+    mut reading: Box<Reading>,
+) -> Result<Read, Failure> {
+    reading.go_on();
+    let reads = Reader { config, forge, states: vec![State::Reading(reading)] }.run().await?;
+    Ok(reads.into_iter().next().unwrap_or(Read::Missing))
 }
 
 struct Reader<'a> {
-    config: &'a Config,
+    config: &'a Arc<Config>,
     forge: &'a Forge,
-    states: Vec<State<'a>>,
+    states: Vec<State>,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
+    async fn run(mut self) -> Result<Vec<Read>, Failure> {
+        for _ in 0..ROUNDS_MAX {
+            if !self.round().await? {
+                break;
+            }
+        }
+        let ended = self.states.into_iter().map(|state| match state {
+            State::Done(read) => read,
+            State::Asked(_) | State::Reading(_) => {
+                Read::Failed(format!("its files lead on for more than {ROUNDS_MAX} rounds"))
+            }
+        });
+        Ok(ended.collect())
+    }
+
     /// Asks for whatever is needed now; says whether anything was.
     async fn round(&mut self) -> Result<bool, Failure> {
         let (mut wants, mut blobs) = (Vec::new(), Vec::new());
         for (at, state) in self.states.iter_mut().enumerate() {
-            match state {
+            let needs = match state {
                 State::Asked(_) => {
-                    let spots = Reading::first(&self.config.paths);
-                    wants.push(Want { at, root: true, spots });
+                    wants.push(Want { at, spots: Reading::first(&self.config.paths) });
+                    continue;
                 }
-                State::Reading(reading) => {
-                    let needs = reading.needs();
-                    if needs.is_empty() {
-                        let items = reading.items();
-                        let repository = Box::new(reading.repository.clone());
-                        *state = State::Done(Read::Whole { repository, items });
-                        continue;
-                    }
-                    let mut spots = Vec::new();
-                    for need in needs {
-                        match need {
-                            Need::Object(spot) => spots.push(spot),
-                            Need::Blob(oid) => blobs.push((at, oid)),
-                        }
-                    }
-                    for spots in spots.chunks(EXPRESSIONS_MAX) {
-                        wants.push(Want { at, root: false, spots: spots.to_vec() });
-                    }
+                State::Reading(reading) => reading.needs(),
+                State::Done(_) => continue,
+            };
+            if needs.is_empty() {
+                let done = std::mem::replace(state, State::Done(Read::Missing));
+                if let State::Reading(reading) = done {
+                    *state = State::Done(Read::Ready(reading));
                 }
-                State::Done(_) => {}
+                continue;
             }
+            let mut spots = Vec::new();
+            for need in needs {
+                match need {
+                    Need::Object(spot) => spots.push(spot),
+                    Need::Blob(oid) => blobs.push((at, oid)),
+                }
+            }
+            let parts = spots.chunks(EXPRESSIONS_MAX);
+            wants.extend(parts.map(|spots| Want { at, spots: spots.to_vec() }));
         }
         let is_any = !wants.is_empty() || !blobs.is_empty();
         for (at, oid) in blobs {
             self.blob(at, oid).await?;
+            self.make_room();
         }
         let mut together: Vec<Want> = Vec::new();
         for want in wants {
@@ -157,6 +186,22 @@ impl<'a> Reader<'a> {
         }
         self.ask(together).await?;
         Ok(is_any)
+    }
+
+    /// Puts off what does not fit beside the others, the last ones first; one always fits.
+    fn make_room(&mut self) {
+        let mut held: usize = self.states.iter().map(State::held).sum();
+        let first = self.states.iter().position(|state| state.held() > 0).unwrap_or(0);
+        for state in self.states[first..].iter_mut().skip(1).rev() {
+            if held <= HELD_MAX {
+                return;
+            }
+            let bytes = state.held();
+            if bytes > 0 {
+                held -= bytes;
+                *state = State::Done(Read::Later);
+            }
+        }
     }
 
     /// Gets a file that GraphQL did not give whole.
@@ -175,7 +220,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Asks with one query, or with smaller ones where that is too much for GitHub.
+    /// Asks with one query, or with smaller ones where that is too much.
     async fn ask(&mut self, wants: Vec<Want>) -> Result<(), Failure> {
         let mut queue = vec![wants];
         while let Some(mut wants) = queue.pop() {
@@ -198,6 +243,7 @@ impl<'a> Reader<'a> {
                         let why = shown(&other.message);
                         wants.iter().for_each(|want| self.fail(want.at, why.clone()));
                     }
+                    self.make_room();
                 }
                 Err(Failure::TooMuch { why }) => match wants.as_mut_slice() {
                     [want] if want.spots.len() < 2 => {
@@ -206,7 +252,7 @@ impl<'a> Reader<'a> {
                     }
                     [want] => {
                         let half = want.spots.split_off(want.spots.len() / 2);
-                        let rest = Want { at: want.at, root: false, spots: half };
+                        let rest = Want { at: want.at, spots: half };
                         queue.push(vec![rest]);
                         queue.push(wants);
                     }
@@ -233,7 +279,7 @@ impl<'a> Reader<'a> {
                 State::Done(_) => (Which::Id(""), "HEAD"),
             };
             let expressions = want.spots.iter().map(|spot| spot.expression(head)).collect();
-            query::Ask { which, root: want.root, expressions }
+            query::Ask { which, root: Spot::here("").expression(head), expressions }
         });
         asks.collect()
     }
@@ -265,9 +311,14 @@ impl<'a> Reader<'a> {
         let form = |error: serde_json::Error| format!("the answer is not of its form: {error}");
         if matches!(self.states[want.at], State::Asked(_)) {
             let repository = Repository::deserialize(&answer).map_err(form)?;
-            self.begin(want, repository, &answer)?;
+            self.begin(want, repository)?;
         }
         let State::Reading(reading) = &mut self.states[want.at] else { return Ok(()) };
+        // Whoever may see a repository and not its contents is shown no files, and no error.
+        let has_commit = reading.repository.default_branch_ref.is_some();
+        if has_commit != (answer["root"]["__typename"] == "Tree") {
+            return Err("its contents may not be read by these credentials".into());
+        }
         for (number, spot) in want.spots.iter().enumerate() {
             let object = answer.get_mut(format!("f{number}")).map(Value::take);
             let object = object.ok_or("a file is missing in the answer")?;
@@ -277,7 +328,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Begins to read a repository, of which now is known what it is.
-    fn begin(&mut self, want: &Want, repository: Repository, answer: &Value) -> Result<(), String> {
+    fn begin(&mut self, want: &Want, repository: Repository) -> Result<(), String> {
         let named = State::Done(Read::Missing);
         let State::Asked(job) = std::mem::replace(&mut self.states[want.at], named) else {
             return Ok(());
@@ -292,16 +343,12 @@ impl<'a> Reader<'a> {
             self.states[want.at] = State::Done(Read::LeftOut { repository, why });
             return Ok(());
         }
-        // Whoever may see a repository and not its contents is shown no files, and no error.
-        let has_root = answer["root"]["__typename"] == "Tree";
-        let has_commit = repository.default_branch_ref.is_some();
-        if has_commit != has_root || !has_commit && !repository.is_empty {
+        if repository.default_branch_ref.is_none() && !repository.is_empty {
             return Err("its contents may not be read by these credentials".into());
         }
-        let Config { host, paths, .. } = self.config;
         // Of what is left out, only what Location entities name is read.
-        let paths = if left_out.is_some() { &NOTHING } else { paths };
-        let reading = Reading::new(host, paths, repository, job.targets);
+        let config = Arc::clone(self.config);
+        let reading = Reading::new(config, left_out.is_none(), repository, job.targets);
         self.states[want.at] = State::Reading(Box::new(reading));
         Ok(())
     }

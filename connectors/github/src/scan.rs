@@ -1,23 +1,23 @@
 //! Looking at everything: lists, reads what changed, retires what is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use connector::{EmitError, Target};
+use connector::EmitError;
 use event::vocabulary::ScopeName;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::answer::Repository;
+use crate::batch::{Queue, Waiting};
 use crate::forge::Forge;
 use crate::listing::Pages;
 use crate::memory::{Key, mark, order};
 use crate::organization::{self, Unread};
 use crate::place::{owner_prefix, repository_scope, teams_scope};
-use crate::read::{Job, Named, Read, TOGETHER_MAX, read};
+use crate::read::Named;
 use crate::run::Runner;
-use crate::show::{goes_on, show};
+use crate::show::goes_on;
 use asking::github::Owner;
 use asking::now_s;
 
@@ -47,14 +47,6 @@ struct Seen {
     troubles: Vec<String>,
 }
 
-/// What came of emitting.
-#[derive(Default)]
-struct Shown {
-    troubles: Vec<String>,
-    /// What is not there, or not to be seen.
-    missing: Vec<ScopeName>,
-}
-
 impl Runner {
     /// Looks at everything. Says what went wrong.
     pub(crate) async fn scan(&mut self) -> Result<Vec<String>, EmitError> {
@@ -69,7 +61,12 @@ impl Runner {
         let mut jobs: Vec<Listed> =
             listed.into_iter().filter(|listed| changed.contains(&listed.key)).collect();
         jobs.sort_by(|a, b| (&a.group, order(a.key)).cmp(&(&b.group, order(b.key))));
-        self.read_all(jobs, &marks, &mut seen).await?;
+        let jobs = jobs.into_iter().map(|Listed { id, named, group, .. }| Waiting {
+            named,
+            by: Named::Id(id.into()),
+            group,
+        });
+        self.read_all(Queue::new(jobs), &marks, &mut seen).await?;
         // What is wanted of repositories that are not among those.
         let others = self.wanted.keys().filter(|key| !names.contains(*key)).cloned();
         let others: Vec<(String, String)> = others.collect();
@@ -165,39 +162,19 @@ impl Runner {
     /// Reads what changed, many repositories at a time.
     async fn read_all(
         &mut self,
-        jobs: Vec<Listed>,
+        mut queue: Queue,
         marks: &[(Key, u64)],
         seen: &mut Seen,
     ) -> Result<(), EmitError> {
         let mut said = Instant::now();
-        let mut refused: BTreeSet<String> = BTreeSet::new();
-        let mut jobs = jobs.into_iter().peekable();
-        while let Some(first) = jobs.next() {
-            let group = first.group.clone();
-            let mut batch = vec![first];
-            while batch.len() < TOGETHER_MAX
-                && let Some(next) = jobs.next_if(|next| next.group == group)
-            {
-                batch.push(next);
-            }
-            if refused.contains(&group) {
-                continue;
-            }
+        while let Some(group) = queue.group().map(str::to_owned) {
             self.serve_waiting().await?;
-            let forge = self.forge(&batch[0].named.0);
-            let asks = batch.iter().map(|listed| Job {
-                named: Named::Id(listed.id.to_string()),
-                targets: self.targets_of(&listed.named),
-            });
-            match read(&self.config, &forge, asks.collect()).await {
+            match self.read_next(&mut queue).await? {
                 Err(failure) => {
                     seen.troubles.push(failure.to_string());
-                    refused.insert(group);
+                    queue.skip(&group);
                 }
-                Ok(reads) => {
-                    let reads = batch.into_iter().map(|of| of.named).zip(reads);
-                    seen.troubles.extend(self.show_all(reads.collect()).await?.troubles);
-                }
+                Ok(shown) => seen.troubles.extend(shown.troubles),
             }
             if said.elapsed() >= CURSOR_EVERY {
                 self.reached(marks, seen).await?;
@@ -205,49 +182,6 @@ impl Runner {
             }
         }
         Ok(())
-    }
-
-    fn targets_of(&self, named: &(String, String)) -> Vec<Target> {
-        self.wanted.get(named).cloned().unwrap_or_default()
-    }
-
-    /// Reads repositories by their names: those that deliveries and Location entities name. Gives
-    /// the scopes of those that are not there, or not to be seen.
-    pub(crate) async fn read_named(
-        &mut self,
-        names: Vec<(String, String)>,
-    ) -> Result<Vec<ScopeName>, EmitError> {
-        let mut missing = Vec::new();
-        let mut groups: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-        for named in names {
-            groups.entry(self.group(&named.0)).or_default().push(named);
-        }
-        for names in groups.into_values() {
-            for names in names.chunks(TOGETHER_MAX) {
-                let forge = self.forge(&names[0].0);
-                let asks = names.iter().map(|(owner, name)| Job {
-                    named: Named::Name { owner: owner.clone(), name: name.clone() },
-                    targets: self.targets_of(&(owner.clone(), name.clone())),
-                });
-                match read(&self.config, &forge, asks.collect()).await {
-                    Err(failure) => self.stumbles(&failure.to_string()),
-                    Ok(reads) => {
-                        let reads = names.iter().cloned().zip(reads).collect();
-                        let shown = self.show_all(reads).await?;
-                        for why in shown.troubles {
-                            self.stumbles(&why);
-                        }
-                        missing.extend(shown.missing);
-                    }
-                }
-            }
-        }
-        Ok(missing)
-    }
-
-    /// What was to be read at once could not be: it is looked at with everything else.
-    pub(crate) fn stumbles(&self, why: &str) {
-        tracing::warn!(source = self.source, why, "a change could not be read");
     }
 
     /// Says how far it was read, if that is news.
@@ -315,59 +249,6 @@ impl Runner {
             Err(Unread::GitHub(failure)) => Ok(Some(failure.to_string())),
             Err(Unread::Emit(error)) => goes_on(error).map(Some),
         }
-    }
-
-    /// Emits what was read. Says what went wrong.
-    async fn show_all(&mut self, reads: Vec<((String, String), Read)>) -> Result<Shown, EmitError> {
-        let Shown { mut troubles, mut missing } = Shown::default();
-        let mut retired = Vec::new();
-        let mut shows = JoinSet::new();
-        for (named, read) in reads {
-            let Some(scope) = repository_scope(&self.source, &named.0, &named.1) else { continue };
-            match read {
-                Read::Whole { repository, items } => {
-                    let (key, mark) =
-                        mark(&self.config, &repository, &self.targets_of(&named), now_s());
-                    if items.is_empty() {
-                        // Nothing is said of a repository that never showed anything.
-                        retired.extend(self.scopes.contains(&scope).then_some((scope, Some(key))));
-                        self.memory.done(key, mark);
-                        continue;
-                    }
-                    self.scopes.insert(scope.clone());
-                    let emitter = self.emitter.clone();
-                    shows.spawn(async move { (key, mark, show(emitter, scope, items).await) });
-                }
-                Read::LeftOut { repository, why } => {
-                    tracing::debug!(%scope, why, "a repository is left out");
-                    let key = Key::of(&repository.id);
-                    retired.extend(self.scopes.contains(&scope).then_some((scope, Some(key))));
-                }
-                // Whether it is gone, or only not seen, a whole list tells.
-                Read::Missing => missing.push(scope),
-                Read::Failed(why) => {
-                    troubles.push(format!("{}/{}: {why}", named.0, named.1));
-                }
-            }
-        }
-        while let Some(shown) = shows.join_next().await {
-            match shown {
-                // A panic of ours; it is read again with everything else.
-                Err(error) => troubles.push(format!("emitting broke off: {error}")),
-                Ok((key, mark, Ok(outcome))) if outcome.held.is_none() => {
-                    self.memory.done(key, mark);
-                }
-                // What is held back has to be asked for again until it passes.
-                Ok((key, _, Ok(_))) => self.memory.forget(key),
-                Ok((key, _, Err(error))) => {
-                    self.memory.forget(key);
-                    troubles.push(goes_on(error)?);
-                }
-            }
-        }
-        let why = "there is no catalog file in it any more, or it is not read any more";
-        self.retire_scopes(retired, why, &mut troubles).await?;
-        Ok(Shown { troubles, missing })
     }
 
     pub(crate) async fn retire_scopes(

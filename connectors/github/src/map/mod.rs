@@ -2,5 +2,10 @@
 
 pub mod changes;
 pub(crate) mod filter;
+mod items;
+mod placeholders;
 pub(crate) mod reading;
+mod survey;
 pub(crate) mod teams;
+#[cfg(test)]
+mod tests;

@@ -1,36 +1,46 @@
-//! From the files of a repository to what its scope shows. [`Reading::needs`] says what has to be
-//! asked for yet, in a few rounds, until there is nothing; then [`Reading::items`] are complete.
+//! From the files of a repository to what its scope shows, a *window* of them at a time, so that
+//! what is held does not grow with the repository. [`Reading::needs`] says what has to be asked for
+//! yet, in a few rounds, until there is nothing; then [`Reading::show`] gives what each file of the
+//! window shows, and [`Reading::go_on`] lets go of it.
 //!
 //! Invariant: whatever stands in a repository, the rounds come to an end, and what is asked for is
 //! bounded.
+//! Invariant: what is shown, and its order, is a function of the commit and of what is wanted, and
+//! not of how the files were asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use connector::{Broken, Found, Pages, Place, Problem, Target, documents, shown};
-use event::vocabulary::Fault;
-use model::location::{GITHUB_HOSTS, resolve_url};
-use model::placeholder::Placeholder;
+use connector::{Place, Target, documents};
 use model::yaml::Limits;
-use serde_json::Value;
 
+use super::placeholders::Placeholders;
+use super::survey::Survey;
 use crate::answer::{GitObject, Repository};
+use crate::config::Config;
 use crate::pattern::Patterns;
 use crate::place::{FileUrl, Spot};
-use asking::github::Host;
 
 /// The most that one file may hold, in bytes.
 pub(crate) const FILE_BYTES_MAX: usize = 10 << 20;
 
-/// What the files of one repository may hold together, in bytes.
-const BYTES_MAX: usize = 64 << 20;
+/// What the files of a window and what they name hold together, in bytes, unless one of them alone
+/// holds more.
+const WINDOW_BYTES: usize = 1 << 20;
 
-/// Folders that globs may look into, and files that they may find, in one repository.
-const FOLDERS_MAX: usize = 2000;
-const FILES_MAX: usize = 1000;
+/// Files of a window.
+const WINDOW_FILES: usize = 100;
+
+/// What is asked for in one round, for the files of a window and what they name.
+const NEEDS_MAX: usize = 200;
 
 /// Files that placeholders of one repository may name.
-const PAGES_MAX: usize = 1000;
+const PAGES_MAX: usize = 10_000;
+
+/// What a file costs beside its text, in bytes.
+const OBJECT_BYTES: usize = 256;
 
 /// What has to be asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,53 +51,112 @@ pub(crate) enum Need {
     Blob(String),
 }
 
-/// What a scope shows.
-pub(crate) type Item = Result<Found, Broken>;
+/// No files.
+static NOTHING: Patterns = Patterns { files: Vec::new(), globs: Vec::new(), written: Vec::new() };
 
 /// A repository that is being read.
-pub(crate) struct Reading<'a> {
-    host: &'a Host,
-    patterns: &'a Patterns,
-    /// What Location entities want read of it.
-    targets: Vec<Target>,
+pub(crate) struct Reading {
+    pub(super) config: Arc<Config>,
+    /// Whether what is configured is read, or only what Location entities name.
+    is_chosen: bool,
+    /// What Location entities want read of it, in their order.
+    pub(super) targets: Vec<Target>,
     pub(crate) repository: Repository,
-    branch: String,
+    pub(super) branch: String,
     /// The commit.
     pub(crate) head: String,
+    survey: Survey,
+    /// What globs found, once all is found.
+    found: Vec<String>,
+    pub(super) why_cut: Option<String>,
+    /// Configured files that are not there.
+    absent: BTreeSet<String>,
+    /// The window: its first part, and where it has to end.
+    first: usize,
+    limit: usize,
+    /// How many placeholders were asked for.
+    pages: usize,
     objects: BTreeMap<Spot, Option<GitObject>>,
     blobs: BTreeMap<String, Result<Bytes, String>>,
+    held: usize,
+}
+
+/// What a scope shows one after the other.
+pub(super) enum Part<'a> {
+    /// A file that is configured, or that a glob found.
+    File(&'a str),
+    /// That globs found too much.
+    Cut,
+    /// What a Location entity wants.
+    Target(usize),
 }
 
 /// What there is at a spot.
-enum Contents<'a> {
-    Unknown(Need),
+pub(super) enum Contents<'a> {
+    /// With how much it will be, in bytes, where that is known.
+    Unknown(Need, usize),
     Missing,
     Text(&'a [u8]),
     Wrong(String),
 }
 
-impl<'a> Reading<'a> {
+impl Reading {
+    /// Begins with a repository; `is_chosen` says whether what is configured is read, or only what
+    /// Location entities name.
     pub(crate) fn new(
-        host: &'a Host,
-        patterns: &'a Patterns,
+        config: Arc<Config>,
+        is_chosen: bool,
         repository: Repository,
-        targets: Vec<Target>,
+        mut targets: Vec<Target>,
     ) -> Self {
+        targets.sort_unstable();
         let branch = repository.default_branch_ref.clone();
         let head = branch.as_ref().and_then(|branch| branch.target.as_ref());
         let head = head.map(|target| target.oid.clone()).unwrap_or_default();
         let branch = branch.map(|branch| branch.name).unwrap_or_default();
-        let (objects, blobs) = (BTreeMap::new(), BTreeMap::new());
-        Self { host, patterns, targets, repository, branch, head, objects, blobs }
+        let mut reading = Self {
+            config,
+            is_chosen,
+            targets,
+            repository,
+            branch,
+            head,
+            survey: Survey::default(),
+            found: Vec::new(),
+            why_cut: None,
+            absent: BTreeSet::new(),
+            first: 0,
+            limit: WINDOW_FILES,
+            pages: 0,
+            objects: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            held: 0,
+        };
+        if !reading.branch.is_empty() {
+            reading.survey = Survey::new(reading.patterns());
+        }
+        reading
     }
 
     /// Takes in what was asked for.
     pub(crate) fn object(&mut self, spot: Spot, object: Option<GitObject>) {
+        let patterns = if self.is_chosen { &self.config.paths } else { &NOTHING };
+        self.survey.list(patterns, &spot, object.as_ref());
+        let object = object.map(|mut object| {
+            object.entries = None;
+            let is_large = object.byte_size.unwrap_or(0) > FILE_BYTES_MAX as u64;
+            if is_large || object.is_truncated == Some(true) {
+                object.text = None;
+            }
+            object
+        });
+        self.held += OBJECT_BYTES + object.as_ref().map_or(0, bytes_of);
         self.objects.insert(spot, object);
     }
 
     /// Takes in the contents of a file, or why they can't be had.
     pub(crate) fn blob(&mut self, oid: String, contents: Result<Bytes, String>) {
+        self.held += OBJECT_BYTES + contents.as_ref().map_or(0, Bytes::len);
         self.blobs.insert(oid, contents);
     }
 
@@ -98,147 +167,172 @@ impl<'a> Reading<'a> {
         all.into_iter().collect()
     }
 
-    /// What has to be asked for yet.
-    pub(crate) fn needs(&self) -> Vec<Need> {
-        if self.branch.is_empty() {
-            // There is no commit, and so no file.
-            return Vec::new();
-        }
-        let mut needs = BTreeSet::new();
-        let globbed = self.globbed(&mut needs);
-        for spot in self.files(&globbed.files) {
-            match self.contents(&spot) {
-                Contents::Unknown(need) => {
-                    needs.insert(need);
-                }
-                Contents::Text(text) => {
-                    let mut pages = self.pages(&spot);
-                    let url = spot.url(self.host, &self.repository, &self.branch);
-                    documents(text, &Self::place("", &url, ""), &mut pages);
-                    needs.extend(pages.needs);
-                }
-                Contents::Missing | Contents::Wrong(_) => {}
+    /// What has to be asked for yet, for this window. What is not needed for it is let go of.
+    pub(crate) fn needs(&mut self) -> Vec<Need> {
+        self.found_all();
+        let mut walk = Walk::default();
+        for at in self.window() {
+            let of_part = self.walk(at, &walk);
+            if walk.bytes > 0 && walk.bytes + of_part.bytes > WINDOW_BYTES {
+                self.limit = at;
+                break;
+            }
+            walk.add(of_part);
+            if walk.needs.len() >= NEEDS_MAX {
+                self.limit = at + 1;
+                break;
             }
         }
-        needs.into_iter().collect()
+        let Walk { needs, used, pages, .. } = walk;
+        self.pages += pages;
+        self.objects.retain(|spot, _| used.contains(spot));
+        let of = |object: &GitObject| object.oid.clone();
+        let oids: BTreeSet<String> = self.objects.values().flatten().filter_map(of).collect();
+        self.blobs.retain(|oid, _| oids.contains(oid));
+        self.held = self.objects.values().flatten().map(bytes_of).sum::<usize>()
+            + self.blobs.values().flatten().map(Bytes::len).sum::<usize>()
+            + OBJECT_BYTES * (self.objects.len() + self.blobs.len());
+        self.survey.needs().map(Need::Object).chain(needs).collect()
     }
 
-    /// What the scope shows, once nothing is needed any more.
-    pub(crate) fn items(&self) -> Vec<Item> {
-        let mut items = Vec::new();
-        if self.branch.is_empty() {
-            items.extend(self.targets.iter().filter_map(|target| self.lost(target)).map(Err));
-            return items;
+    /// Looks through a part of the window for what it needs, after those before it.
+    fn walk(&self, at: usize, before: &Walk) -> Walk {
+        let mut walk = Walk::default();
+        let Some(spot) = self.spot_at(at) else { return walk };
+        match self.contents(&spot) {
+            Contents::Unknown(need, bytes) => {
+                walk.bytes = bytes;
+                walk.needs.insert(need);
+            }
+            Contents::Text(text) => {
+                let mut pages = self.pages(&spot);
+                pages.may_ask = PAGES_MAX.saturating_sub(self.pages + before.pages);
+                pages.asks_now = NEEDS_MAX.saturating_sub(before.needs.len());
+                let url = self.url(&spot);
+                documents(text, &Self::place("", &url, ""), &mut pages);
+                walk.bytes = text.len() + pages.bytes();
+                walk.pages = pages.asked.len();
+                walk.needs.extend(pages.asked.into_iter().map(Need::Object));
+                walk.needs.extend(pages.blobs.into_iter().map(Need::Blob));
+                walk.used = pages.used;
+            }
+            Contents::Missing | Contents::Wrong(_) => {}
         }
-        let globbed = self.globbed(&mut BTreeSet::new());
-        let files = self.configured(&globbed.files);
-        for spot in &files {
-            let url = format!("url:{}", spot.url(self.host, &self.repository, &self.branch));
-            if !matches!(self.contents(spot), Contents::Missing) {
-                self.file(spot, &url, &url, None, &mut items);
+        walk.used.insert(spot);
+        walk
+    }
+
+    /// Once all folders are listed, what globs found comes after what is configured by name.
+    fn found_all(&mut self) {
+        if self.survey.is_done() && !self.survey.is_empty() {
+            let survey = std::mem::take(&mut self.survey);
+            self.why_cut = survey.why_cut();
+            self.found = survey.into_found(&self.patterns().files);
+        }
+    }
+
+    /// What is held in memory for it, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        let paths: usize = self.found.iter().map(String::len).sum();
+        self.held + self.survey.held() + paths
+    }
+
+    /// The parts that are shown now: nothing is needed for them any more.
+    pub(crate) fn window(&self) -> Range<usize> {
+        let end = if self.survey.is_done() { self.count() } else { self.patterns().files.len() };
+        self.first.min(end)..self.limit.min(end)
+    }
+
+    /// Whether nothing comes after the window.
+    pub(crate) fn is_last(&self) -> bool {
+        self.window().end == self.count()
+    }
+
+    /// Goes on to the next window.
+    pub(crate) fn go_on(&mut self) {
+        let window = self.window();
+        let named = self.patterns().files[..window.end.min(self.patterns().files.len())].iter();
+        let is_absent =
+            |path: &&String| matches!(self.contents(&Spot::here(*path)), Contents::Missing);
+        let absent: Vec<String> = named.skip(window.start).filter(is_absent).cloned().collect();
+        self.absent.extend(absent);
+        self.first = window.end;
+        // Where files are large, fewer are asked for together.
+        self.limit = window.end + (window.len() * 2).clamp(1, WINDOW_FILES);
+        self.objects.clear();
+        self.blobs.clear();
+        self.held = 0;
+    }
+
+    fn patterns(&self) -> &Patterns {
+        if self.is_chosen { &self.config.paths } else { &NOTHING }
+    }
+
+    /// How many parts there are, once all folders are listed.
+    fn count(&self) -> usize {
+        self.patterns().files.len() + self.found.len() + 1 + self.targets.len()
+    }
+
+    /// Files by their names, then those that globs found, then what Location entities want.
+    pub(super) fn part(&self, at: usize) -> Part<'_> {
+        let named = &self.patterns().files;
+        let files = named.len() + self.found.len();
+        match at.checked_sub(files) {
+            None => Part::File(named.get(at).unwrap_or_else(|| &self.found[at - named.len()])),
+            Some(0) => Part::Cut,
+            Some(target) => Part::Target(target - 1),
+        }
+    }
+
+    /// The file that has to be known to show a part.
+    fn spot_at(&self, at: usize) -> Option<Spot> {
+        match self.part(at) {
+            Part::File(path) => Some(Spot::here(path)),
+            Part::Cut => None,
+            Part::Target(number) => {
+                let spot = self.spot_of(&self.targets[number].target).ok()?;
+                Some(spot).filter(|spot| !self.is_configured(spot))
             }
         }
-        if let Some(why) = globbed.why_cut {
-            items.push(Err(self.whole("catalog_paths", None, "InputError", &why)));
-        }
-        let mut seen: BTreeSet<&str> = BTreeSet::new();
-        for target in &self.targets {
-            match self.spot_of(&target.target) {
-                // What is configured is shown by that already.
-                Ok(spot) if files.contains(&spot) => {}
-                Ok(spot) if matches!(self.contents(&spot), Contents::Missing) => {
-                    items.extend(self.lost(target).map(Err));
-                }
-                Ok(spot) => {
-                    if seen.insert(&target.target) {
-                        let location = format!("url:{}", target.target);
-                        self.file(&spot, &location, &target.origin, Some(target), &mut items);
-                    }
-                }
-                Err(why) => {
-                    let mut broken = self.whole(&target.target, Some(target), "InputError", &why);
-                    broken.required = false;
-                    items.push(Err(broken));
-                }
-            }
-        }
-        items
     }
 
-    /// Files by their names, then those that globs found.
-    fn configured(&self, globbed: &[String]) -> Vec<Spot> {
-        let named = self.patterns.files.iter();
-        let others = globbed.iter().filter(|path| !self.patterns.files.contains(path));
-        named.chain(others).map(Spot::here).collect()
+    pub(super) fn is_configured(&self, spot: &Spot) -> bool {
+        let is_found = || self.found.binary_search(&spot.path).is_ok();
+        spot.revision.is_none() && (self.patterns().files.contains(&spot.path) || is_found())
     }
 
-    fn files(&self, globbed: &[String]) -> BTreeSet<Spot> {
-        let targets = self.targets.iter().filter_map(|target| self.spot_of(&target.target).ok());
-        self.configured(globbed).into_iter().chain(targets).collect()
+    pub(super) fn is_absent(&self, spot: &Spot) -> bool {
+        let is_known = spot.revision.is_none() && self.absent.contains(&spot.path);
+        is_known || matches!(self.contents(spot), Contents::Missing)
     }
 
-    fn spot_of(&self, target: &str) -> Result<Spot, String> {
-        let url = FileUrl::parse(self.host, target);
+    pub(super) fn spot_of(&self, target: &str) -> Result<Spot, String> {
+        let url = FileUrl::parse(&self.config.host, target);
         let url = url.filter(|url| url.is_in(&self.repository.name_with_owner));
         url.ok_or_else(|| "it names no file of this repository".to_owned())?.spot(&self.branch)
     }
 
-    /// Looks for what globs match, as far as folders are known.
-    fn globbed(&self, needs: &mut BTreeSet<Need>) -> Globbed {
-        let mut found = Globbed::default();
-        let mut folders = 0;
-        for glob in &self.patterns.globs {
-            let mut queue = vec![glob.root.clone()];
-            while let Some(folder) = queue.pop() {
-                folders += 1;
-                if folders > FOLDERS_MAX || found.files.len() > FILES_MAX {
-                    found.why_cut = Some(format!(
-                        "globs match in more than {FOLDERS_MAX} folders, or more than {FILES_MAX} \
-                         files; only the first ones are read"
-                    ));
-                    return found;
-                }
-                let Some(object) = self.objects.get(&Spot::here(folder.as_str())) else {
-                    needs.insert(Need::Object(Spot::here(folder)));
-                    continue;
-                };
-                let entries = object.iter().flat_map(|object| object.entries.iter().flatten());
-                for entry in entries {
-                    let path = match folder.as_str() {
-                        "" => entry.name.clone(),
-                        folder => format!("{folder}/{}", entry.name),
-                    };
-                    match entry.kind.as_str() {
-                        "blob" if glob.takes(&path) && !found.files.contains(&path) => {
-                            found.files.push(path);
-                        }
-                        "tree" if glob.enters(&path) => queue.push(path),
-                        _ => {}
-                    }
-                }
-            }
+    pub(super) fn contents(&self, spot: &Spot) -> Contents<'_> {
+        if self.branch.is_empty() {
+            // There is no commit, and so no file.
+            return Contents::Missing;
         }
-        found.files.sort_unstable();
-        found
-    }
-
-    fn contents(&self, spot: &Spot) -> Contents<'_> {
         let object = match self.objects.get(spot) {
-            None => return Contents::Unknown(Need::Object(spot.clone())),
+            None => return Contents::Unknown(Need::Object(spot.clone()), 0),
             Some(None) => return Contents::Missing,
             Some(Some(object)) => object,
         };
         if object.kind != "Blob" {
             return Contents::Missing;
         }
-        if object.byte_size.unwrap_or(0) > FILE_BYTES_MAX as u64 {
+        let bytes = usize::try_from(object.byte_size.unwrap_or(0)).unwrap_or(usize::MAX);
+        if bytes > FILE_BYTES_MAX {
             return Contents::Wrong(format!("it is larger than {} MiB", FILE_BYTES_MAX >> 20));
         }
-        let is_whole = object.is_truncated != Some(true);
-        match (object.text.as_deref().filter(|_| is_whole), &object.oid) {
+        match (&object.text, &object.oid) {
             (Some(text), _) => Contents::Text(text.as_bytes()),
             (None, Some(oid)) => match self.blobs.get(oid) {
-                None => Contents::Unknown(Need::Blob(oid.clone())),
+                None => Contents::Unknown(Need::Blob(oid.clone()), bytes),
                 Some(Ok(bytes)) => Contents::Text(bytes),
                 Some(Err(why)) => Contents::Wrong(why.clone()),
             },
@@ -246,156 +340,41 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn place<'b>(name: &'b str, location: &'b str, origin: &'b str) -> Place<'b> {
+    /// The page that shows a file.
+    pub(super) fn url(&self, spot: &Spot) -> String {
+        spot.url(&self.config.host, &self.repository, &self.branch)
+    }
+
+    pub(super) fn place<'b>(name: &'b str, location: &'b str, origin: &'b str) -> Place<'b> {
         let limits = Limits { bytes_max: FILE_BYTES_MAX, ..Limits::default() };
         Place { name, location, origin, limits }
     }
 
-    fn pages(&self, spot: &Spot) -> Placeholders<'_> {
-        let base = spot.url(self.host, &self.repository, &self.branch);
-        Placeholders { reading: self, base, needs: Vec::new(), count: 0, bytes_left: BYTES_MAX }
-    }
-
-    /// Adds what stands in a file.
-    fn file(
-        &self,
-        spot: &Spot,
-        location: &str,
-        origin: &str,
-        wanter: Option<&Target>,
-        items: &mut Vec<Item>,
-    ) {
-        let item = wanter.map_or(spot.path.as_str(), |wanter| &wanter.target);
-        let text = match self.contents(spot) {
-            Contents::Text(text) if text.trim_ascii().is_empty() => {
-                let why = "it is empty; a file that is to show nothing is deleted";
-                items.push(Err(self.whole(item, wanter, "InputError", why)));
-                return;
-            }
-            Contents::Text(text) => text,
-            Contents::Wrong(why) => {
-                items.push(Err(self.whole(item, wanter, "InputError", &why)));
-                return;
-            }
-            Contents::Unknown(_) | Contents::Missing => return,
-        };
-        // The commit changes with each push, and a message must not: it would be told again.
-        let name = format!("{}/{}", self.repository.name_with_owner, spot.path);
-        let pointer = self.pointer(spot);
-        let mut pages = self.pages(spot);
-        let read = documents(text, &Self::place(&name, location, origin), &mut pages);
-        for (index, read) in read.into_iter().enumerate() {
-            let pointer = Some(format!("{pointer}#{index}"));
-            items.push(match read {
-                Ok(mut found) => {
-                    self.annotate(&mut found.document, spot);
-                    Ok(Found { pointer, ..found })
-                }
-                Err(Problem { index, about, fault }) => {
-                    let required = about.is_none() && wanter.is_some();
-                    let about = about.or_else(|| wanter.map(|wanter| wanter.entity.clone()));
-                    let item = format!("{}#{index}", shown(item));
-                    Err(Broken { item, about, required, fault, pointer })
-                }
-            });
-        }
-    }
-
-    /// Says where a file is shown and changed, on hosts of which the model does not know that they
-    /// are GitHub. What a file says itself stays.
-    fn annotate(&self, document: &mut Value, spot: &Spot) {
-        if GITHUB_HOSTS.contains(&self.host.name.as_str()) {
-            return;
-        }
-        let annotations = document.pointer_mut("/metadata/annotations");
-        let Some(Value::Object(annotations)) = annotations else { return };
-        let page = spot.url(self.host, &self.repository, &self.branch);
-        let view = |name: &str| page.replacen("/blob/", &format!("/{name}/"), 1);
-        let tree = view("tree");
-        let folder = &tree[..=tree.rfind('/').unwrap_or(tree.len() - 1)];
-        for (key, value) in [
-            ("backstage.io/view-url", page.clone()),
-            ("backstage.io/edit-url", view("edit")),
-            ("backstage.io/source-location", format!("url:{folder}")),
-        ] {
-            annotations.entry(key).or_insert_with(|| value.into());
-        }
-    }
-
-    /// `owner/name@commit:path`
-    fn pointer(&self, spot: &Spot) -> String {
-        let commit = spot.expression(&self.head);
-        shown(&format!("{}@{commit}", self.repository.name_with_owner))
-    }
-
-    fn whole(&self, item: &str, wanter: Option<&Target>, class: &'static str, why: &str) -> Broken {
-        let item = shown(item);
-        let message = format!("{}: {item}: {why}", self.repository.name_with_owner);
-        Broken {
-            about: wanter.map(|wanter| wanter.entity.clone()),
-            required: wanter.is_some(),
-            fault: Fault { name: class.into(), message },
-            pointer: Some(format!("{}@{}", self.repository.name_with_owner, self.head)),
-            item,
-        }
-    }
-
-    /// A target that is not there, if somebody minds.
-    fn lost(&self, target: &Target) -> Option<Broken> {
-        let why = "there is no such file";
-        let mut broken = self.whole(&target.target, Some(target), "NotFoundError", why);
-        broken.item = format!("{} ({})", broken.item, target.entity);
-        (!target.optional).then_some(broken)
+    pub(super) fn pages(&self, spot: &Spot) -> Placeholders<'_> {
+        Placeholders::new(self, &self.config.host, self.url(spot))
     }
 }
 
+/// What a round needs.
 #[derive(Default)]
-struct Globbed {
-    files: Vec<String>,
-    why_cut: Option<String>,
+struct Walk {
+    needs: BTreeSet<Need>,
+    /// What the window uses of what is known.
+    used: BTreeSet<Spot>,
+    bytes: usize,
+    /// How many placeholders are asked for.
+    pages: usize,
 }
 
-/// What the placeholders of a file name: other files of its repository.
-struct Placeholders<'a> {
-    reading: &'a Reading<'a>,
-    base: String,
-    needs: Vec<Need>,
-    count: usize,
-    bytes_left: usize,
-}
-
-impl Pages for Placeholders<'_> {
-    fn page(&mut self, placeholder: &Placeholder) -> Result<&[u8], Fault> {
-        let fault = |name: &'static str, message: &str| Fault {
-            name: name.into(),
-            message: message.to_owned(),
-        };
-        self.count += 1;
-        if self.count > PAGES_MAX {
-            return Err(fault("InputError", "one file names too many others"));
-        }
-        let hosts = [self.reading.host.name.as_str()];
-        let url = resolve_url(&self.base, &placeholder.target, &hosts);
-        let url = url.ok_or_else(|| fault("InputError", "it is neither a URL nor a path"))?;
-        let spot = self.reading.spot_of(&url).map_err(|_| {
-            let why = "only files of the same repository are read from here";
-            fault("NotAllowedError", why)
-        })?;
-        match self.reading.contents(&spot) {
-            Contents::Text(text) => {
-                let left = self.bytes_left.checked_sub(text.len());
-                self.bytes_left =
-                    left.ok_or_else(|| fault("InputError", "one file brings in more than 64 MiB"))?;
-                Ok(text)
-            }
-            Contents::Missing => Err(fault("NotFoundError", "there is no such file")),
-            Contents::Wrong(why) => Err(fault("InputError", &why)),
-            Contents::Unknown(need) => {
-                self.needs.push(need);
-                // It is asked for, and all is read again then. Until then it is nothing, in
-                // whatever form it is wanted, so that other needs are seen, too.
-                Ok(b"null")
-            }
-        }
+impl Walk {
+    fn add(&mut self, other: Self) {
+        self.needs.extend(other.needs);
+        self.used.extend(other.used);
+        self.bytes += other.bytes;
+        self.pages += other.pages;
     }
+}
+
+fn bytes_of(object: &GitObject) -> usize {
+    object.text.as_ref().map_or(0, String::len)
 }
