@@ -47,13 +47,17 @@ pub async fn run(
         let name = scope.as_str().strip_prefix(&beginning);
         name.is_some_and(|name| !name.contains('/'))
     });
-    let _working = work(&config, scopes, &told_apart, &emitter, &sender);
+    let (mut observed, left) = by_cluster(&config, start.observed);
+    let _working = work(&config, scopes, (&told_apart, left), &emitter, &sender);
     drop(sender);
-    let clusters = config.clusters.iter().map(|cluster| State::new(cluster.name.clone()));
+    let clusters = config.clusters.iter().map(|cluster| {
+        let earlier = observed.remove(&cluster.name).unwrap_or_default();
+        Known::new(State::new(cluster.name.clone()), earlier)
+    });
     let mut runner = Runner {
         source: config.source(),
         told_apart,
-        clusters: clusters.map(Known::new).collect(),
+        clusters: clusters.collect(),
         carriers,
         matching: Matching::default(),
         due: Due::default(),
@@ -97,11 +101,49 @@ pub async fn run(
     }
 }
 
-/// Starts a task for each cluster, which end with what is returned.
+/// What the name of an aspect begins with; the cluster's follows.
+const ASPECT: &str = "kubernetes/";
+
+/// What earlier lives observed: of which entities in each cluster that is read, and what of others.
+fn by_cluster(
+    config: &Config,
+    observed: Vec<(EntityRef, Box<str>)>,
+) -> (BTreeMap<String, Vec<EntityRef>>, Vec<(EntityRef, Box<str>)>) {
+    let (mut read, mut left) = (BTreeMap::<String, Vec<EntityRef>>::new(), Vec::new());
+    for (entity, aspect) in observed {
+        let mut clusters = config.clusters.iter().map(|cluster| cluster.name.as_str());
+        let own = aspect.strip_prefix(ASPECT).filter(|name| clusters.any(|of| of == *name));
+        match own {
+            Some(name) => read.entry(name.to_owned()).or_default().push(entity),
+            None => left.push((entity, aspect)),
+        }
+    }
+    (read, left)
+}
+
+/// Ends what was observed in clusters that are not read any more.
+async fn end(emitter: &Emitter, left: &[(EntityRef, Box<str>)]) -> Result<(), EmitError> {
+    for some in left.chunks(SAID_MAX) {
+        let ended = some.iter().map(|(entity, aspect)| {
+            Said::Observed(Observation {
+                entity: entity.clone(),
+                aspect: aspect.to_string(),
+                value: None,
+                pointer: None,
+                time: None,
+            })
+        });
+        emitter.say(ended.collect()).await?;
+    }
+    Ok(())
+}
+
+/// Starts a task for each cluster, which end with what is returned. What was said of clusters that
+/// are not read any more, as scopes and aspects, ends.
 fn work(
     config: &Config,
     mut scopes: BTreeSet<ScopeName>,
-    told_apart: &BTreeSet<ScopeName>,
+    (told_apart, observed): (&BTreeSet<ScopeName>, Vec<(EntityRef, Box<str>)>),
     emitter: &Emitter,
     told: &mpsc::Sender<Told>,
 ) -> JoinSet<()> {
@@ -128,6 +170,12 @@ fn work(
                 return;
             }
         }
+        while let Err(error) = end(&emitter, &observed).await {
+            if matches!(error, EmitError::Stopped | EmitError::Fenced { .. }) {
+                return;
+            }
+            tokio::time::sleep(RETIRE_AGAIN).await;
+        }
         while retire(&emitter, &mut scopes, why).await.is_ok() && !scopes.is_empty() {
             tokio::time::sleep(RETIRE_AGAIN).await;
         }
@@ -139,14 +187,16 @@ fn work(
 struct Known {
     state: State,
     said: BTreeMap<EntityRef, Spoken>,
+    /// Of whom earlier lives said something, until it is known what there is now.
+    earlier: Vec<EntityRef>,
     began: bool,
     /// How it was said to be.
     status: Option<(ConnectorState, Option<String>)>,
 }
 
 impl Known {
-    const fn new(state: State) -> Self {
-        Self { state, said: BTreeMap::new(), began: false, status: None }
+    const fn new(state: State, earlier: Vec<EntityRef>) -> Self {
+        Self { state, said: BTreeMap::new(), earlier, began: false, status: None }
     }
 }
 
@@ -196,9 +246,11 @@ impl Runner {
         } else if known.state.reading().is_whole() {
             known.began = true;
             let deployed = known.state.tell_all(&self.matching);
-            // What earlier lives said of whoever has nothing here any more ends.
-            let all = self.matching.entities().map(|entity| (entity.clone(), Weight::Steady));
-            let touched = all.collect();
+            // What earlier lives said of whoever has nothing here any more ends, whether it still
+            // says something of its objects or not.
+            let earlier = std::mem::take(&mut known.earlier);
+            let all = self.matching.entities().cloned().chain(earlier);
+            let touched = all.map(|entity| (entity, Weight::Steady)).collect();
             self.follow(at, Effects { touched, deployed });
         }
     }
@@ -270,7 +322,7 @@ impl Runner {
             if before != Some(hash) {
                 said.push(Said::Observed(Observation {
                     entity: entity.clone(),
-                    aspect: format!("kubernetes/{}", known.state.name()),
+                    aspect: format!("{ASPECT}{}", known.state.name()),
                     value,
                     pointer: known.state.pointer(entity),
                     time: None,

@@ -87,7 +87,11 @@ impl Running {
         let scopes: BTreeSet<&String> = scopes.collect();
         let scopes = scopes.into_iter().map(|scope| ScopeName::new(scope).unwrap()).collect();
         let (_, targets) = watch::channel(Arc::default());
-        let start = Start { cursor: None, scopes, observed: Vec::new(), targets };
+        let observed = known.aspects.keys();
+        let observed = observed.map(|(entity, aspect)| {
+            (EntityRef::canonical(entity).unwrap(), aspect.as_str().into())
+        });
+        let start = Start { cursor: None, scopes, observed: observed.collect(), targets };
         let (carriers, carried) = watch::channel(Arc::default());
         let (stop, stopping) = watch::channel(false);
         let (emitter, emissions) = connector::channel();

@@ -76,6 +76,20 @@ async fn a_deployment_lives_and_dies() {
     let known = running.until("another life", |known| known.looked > looked).await;
     assert_eq!((known.changes, known.activities.len()), (changes, told));
 
+    // What a life before observed ends: in a cluster that is not read any more, and of whoever says
+    // nothing of its objects any more.
+    let mut known = running.stop().await;
+    for (entity, aspect) in
+        [(SHOP, "kubernetes/gone"), ("component:default/old", "kubernetes/real")]
+    {
+        let value = json!({"workloads": []}).as_object().unwrap().clone();
+        known.aspects.insert((entity.to_owned(), aspect.to_owned()), value);
+    }
+    let mut running = Running::start(&server.kubeconfig(), "reader", known);
+    running.carry(&[(SHOP, "shop"), ("component:default/other", "other")]);
+    let known = running.until("an end of earlier ones", |known| known.aspects.len() == 1).await;
+    assert!(known.workload(SHOP).is_some());
+
     server.delete("shop").await;
     running.until("that it is gone", |known| known.workload(SHOP).is_none()).await;
     assert_eq!(server.count().await, 0);
