@@ -1,6 +1,6 @@
 //! What is delivered by webhook: from a body to activities and changes.
 
-use ci::map::{cdevents, github, gitlab, jenkins, tekton};
+use ci::map::{Told, cdevents, github, gitlab, jenkins, tekton};
 use connector::{Activity, Whom};
 
 /// The longest input whose second reading is compared: all is read twice.
@@ -52,10 +52,20 @@ fn read(
         "github" => Ok(github::read(said, body)?.into_iter().collect()),
         "gitlab" => Ok(gitlab::read(body)?.into_iter().collect()),
         "jenkins" => Ok(jenkins::read(body, &|job| job)?.into_iter().collect()),
-        "cdevents" => cdevents::read(said, &attribute, body, &cdevents::Matching::default()),
-        "tekton" => tekton::read(said, &attribute, body, "backstage.io/kubernetes-id"),
+        "cdevents" => {
+            let matching = cdevents::Matching::default();
+            Ok(whole(cdevents::read(said, &attribute, body, &matching)?))
+        }
+        "tekton" => Ok(whole(tekton::read(said, &attribute, body, "backstage.io/kubernetes-id")?)),
         _ => Err("nobody".into()),
     }
+}
+
+/// What several events tell: each tells something, nothing, or why not.
+fn whole(told: Told) -> Vec<Activity> {
+    assert!(told.activities.len() + told.wrong.len() <= told.events, "{told:?}");
+    assert!(told.wrong.iter().all(|why| !why.is_empty()), "a refusal has a reason");
+    told.activities
 }
 
 fn is_of_its_form(activity: &Activity) {

@@ -60,7 +60,7 @@ fn polling(from: &str, mut poll: Value, cursor: Option<String>) -> Polling {
     runtime.spawn(take(emissions, sender));
     let (stop, stopping) = watch::channel(false);
     let (_, targets) = watch::channel(std::sync::Arc::default());
-    let start = Start { cursor, scopes: Vec::new(), targets };
+    let start = Start { cursor, scopes: Vec::new(), observed: Vec::new(), targets };
     runtime.spawn(async move {
         ci::run(&config, start, emitter, ci::Projects::default(), stopping).await;
     });
