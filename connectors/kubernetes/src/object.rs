@@ -119,6 +119,11 @@ impl Event {
             message: String,
         }
         let Line { kind, object } = serde_json::from_slice(line)?;
+        if !object.get().starts_with('{') {
+            // A list would be read as the members of an object, one after the other.
+            let found = serde::de::Unexpected::Other("something else");
+            return Err(serde::de::Error::invalid_type(found, &"an object"));
+        }
         let read = || serde_json::from_str(object.get());
         match &*kind {
             "ADDED" | "MODIFIED" => Ok(Self::Is(read()?)),
