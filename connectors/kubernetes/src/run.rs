@@ -104,11 +104,11 @@ pub async fn run(
 /// What the name of an aspect begins with; the cluster's follows.
 const ASPECT: &str = "kubernetes/";
 
+/// Entities with the names of aspects.
+type Observed = Vec<(EntityRef, Box<str>)>;
+
 /// What earlier lives observed: of which entities in each cluster that is read, and what of others.
-fn by_cluster(
-    config: &Config,
-    observed: Vec<(EntityRef, Box<str>)>,
-) -> (BTreeMap<String, Vec<EntityRef>>, Vec<(EntityRef, Box<str>)>) {
+fn by_cluster(config: &Config, observed: Observed) -> (BTreeMap<String, Vec<EntityRef>>, Observed) {
     let (mut read, mut left) = (BTreeMap::<String, Vec<EntityRef>>::new(), Vec::new());
     for (entity, aspect) in observed {
         let mut clusters = config.clusters.iter().map(|cluster| cluster.name.as_str());
@@ -143,7 +143,7 @@ async fn end(emitter: &Emitter, left: &[(EntityRef, Box<str>)]) -> Result<(), Em
 fn work(
     config: &Config,
     mut scopes: BTreeSet<ScopeName>,
-    (told_apart, observed): (&BTreeSet<ScopeName>, Vec<(EntityRef, Box<str>)>),
+    (told_apart, observed): (&BTreeSet<ScopeName>, Observed),
     emitter: &Emitter,
     told: &mpsc::Sender<Told>,
 ) -> JoinSet<()> {
