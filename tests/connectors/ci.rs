@@ -30,6 +30,9 @@ trait System: Default {
     /// Makes it hold these things, some of which it holds already.
     fn hold(&mut self, things: &[Thing], held: &[Thing]);
 
+    /// Something changes of which nothing is told: there is more to answer than that nothing did.
+    fn touch(&mut self) {}
+
     /// By which key the catalog shows a thing.
     fn key(thing: &Thing) -> String;
 }
@@ -71,6 +74,7 @@ impl<S: System> Bench for Asked<S> {
     fn fail(&mut self, fault: Fault) -> bool {
         let is_known = S::LIMITS || fault != Fault::Limits;
         if is_known {
+            self.state.lock().unwrap().touch();
             crate::wrong(&self.site, S::ASKED, fault);
         }
         is_known

@@ -50,8 +50,9 @@ pub(crate) struct Jenkins {
 /// What is known of a job.
 #[derive(Default)]
 struct Known {
-    /// The last build that was told.
+    /// The last build that was told, with when it began: a job that was made anew counts from 1.
     last: u64,
+    began: i64,
     /// Builds that had not ended, with when they began.
     open: BTreeMap<u64, Timestamp>,
     /// Whether no list showed it the last time.
@@ -263,7 +264,7 @@ impl Jenkins {
         let since = desk.since(name);
         let began = last.timestamp.checked_mul(1000).and_then(Timestamp::from_micros);
         let is_recent = known.last > 0 || began.is_none_or(|began| began >= since);
-        let is_new = last.number != known.last && is_recent;
+        let is_new = (last.number, last.timestamp) != (known.last, known.began) && is_recent;
         let is_new = is_new || last.building && !known.open.contains_key(&last.number);
         let read = if is_new || !known.open.is_empty() {
             self.read(name, since, &mut known, desk).await
@@ -271,7 +272,7 @@ impl Jenkins {
             Ok(())
         };
         if read.is_ok() {
-            known.last = last.number;
+            (known.last, known.began) = (last.number, last.timestamp);
         }
         self.jobs.insert(name.to_owned(), known);
         match read {
