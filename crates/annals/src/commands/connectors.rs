@@ -54,7 +54,8 @@ pub(crate) fn run(args: &Connectors, json: bool) -> Result<Exit> {
 
 /// What a configuration reads: one source of it, or all.
 fn chosen(config: &Config, source: Option<&str>, catalog: &Catalog) -> Result<Vec<Reading>> {
-    let mut all: Vec<Reading> = config.connectors()?.into_iter().map(Reading::Connector).collect();
+    let all = config.connectors()?.into_iter().map(|of| Reading::Connector(Box::new(of)));
+    let mut all: Vec<Reading> = all.collect();
     let wanted = catalog.wanted(&configured(config, &[])?.github())?;
     if source == Some(urls::SOURCE) || !wanted.urls.is_empty() {
         all.push(Reading::Locations(config.reading.clone()));

@@ -37,7 +37,7 @@ const REFUSALS_MAX: usize = Outcome::REFUSALS_MAX;
 /// What is read once.
 pub(super) enum Reading {
     /// What a connector of the configuration reads.
-    Connector(Connector),
+    Connector(Box<Connector>),
     /// What locations name by URL.
     Locations(urls::Config),
 }
@@ -53,7 +53,8 @@ impl Reading {
 
     /// Whether there is nothing that could be asked: it is delivered to.
     pub(super) fn is_only_told(&self) -> bool {
-        matches!(self, Self::Connector(Connector::Ci(config)) if !config.asks())
+        let Self::Connector(connector) = self else { return false };
+        matches!(&**connector, Connector::Ci(config) if !config.asks())
     }
 }
 
@@ -92,16 +93,17 @@ impl Tried {
 /// it once.
 pub(super) fn test(config: &Config, reading: Reading, catalog: &Catalog) -> Result<Tried> {
     let (source, runtime) = (reading.source(), tokio::runtime::Runtime::new()?);
-    let (found, missing) = match &reading {
-        Reading::Connector(Connector::GitHub(github)) => runtime.block_on(github::check(github)),
-        Reading::Connector(Connector::Ci(ci)) => runtime.block_on(ci::check(ci)),
-        Reading::Connector(
-            Connector::Files(_)
-            | Connector::Kubernetes(_)
-            | Connector::Process(_)
-            | Connector::Retired(_),
-        )
-        | Reading::Locations(_) => return once(config, reading, catalog, Box::new(|_, _| {})),
+    let connector = match &reading {
+        Reading::Connector(connector) => &**connector,
+        Reading::Locations(_) => return once(config, reading, catalog, Box::new(|_, _| {})),
+    };
+    let (found, missing) = match connector {
+        Connector::GitHub(github) => runtime.block_on(github::check(github)),
+        Connector::Ci(ci) => runtime.block_on(ci::check(ci)),
+        Connector::Files(_)
+        | Connector::Kubernetes(_)
+        | Connector::Process(_)
+        | Connector::Retired(_) => return once(config, reading, catalog, Box::new(|_, _| {})),
     };
     runtime.shutdown_timeout(STOP_MAX);
     let why = (!missing.is_empty()).then(|| missing.join("; "));
@@ -161,11 +163,17 @@ fn begin(
     let all = catalog.wanted(&github)?;
     let wanted = match reading {
         Reading::Locations(_) => all.urls,
-        Reading::Connector(Connector::GitHub(own)) => {
-            let mut of = github.iter().zip(all.github);
-            of.find(|(of, _)| of.source() == own.source()).map(|(_, of)| of).unwrap_or_default()
-        }
-        Reading::Connector(_) => all.files,
+        Reading::Connector(connector) => match &**connector {
+            Connector::GitHub(own) => {
+                let mut of = github.iter().zip(all.github);
+                of.find(|(of, _)| of.source() == own.source()).map(|(_, of)| of).unwrap_or_default()
+            }
+            Connector::Ci(_)
+            | Connector::Files(_)
+            | Connector::Kubernetes(_)
+            | Connector::Process(_)
+            | Connector::Retired(_) => all.files,
+        },
     };
     let (sender, targets) = watch::channel(Arc::new(wanted));
     Ok((Start { cursor, scopes, observed, targets }, sender))
@@ -190,7 +198,7 @@ async fn run(
             });
         }
     };
-    match connector {
+    match *connector {
         Connector::Files(config) => {
             files::run(config, api_versions, start, emitter, stopping).await?;
         }
