@@ -40,14 +40,14 @@ impl Hub {
         let mut ops = vec![fault];
         if self.is_one {
             self.pushes += 1;
-            ops.push(file("pushes", Some(self.pushes.to_string())));
+            ops.push(file("pushes", Some(&self.pushes.to_string())));
         }
         self.github.control(&json!(ops));
     }
 }
 
 /// A file of the repository that holds all, or that there is none.
-fn file(path: &str, text: Option<String>) -> Value {
+fn file(path: &str, text: Option<&str>) -> Value {
     json!({"op": "repo", "owner": "acme", "name": "all", "files": {path: text}})
 }
 
@@ -74,7 +74,7 @@ impl Bench for Hub {
         });
         let new = things.iter().filter(|thing| !self.held.contains(thing));
         let new = new.map(|thing| match is_one {
-            true => file(&path(thing), Some(text(thing))),
+            true => file(&path(thing), Some(&text(thing))),
             false => json!({
                 "op": "repo", "owner": "acme", "name": thing.name,
                 "files": {"catalog-info.yaml": text(thing)},

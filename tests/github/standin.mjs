@@ -78,8 +78,9 @@ const ops = {
   org({ login, teams, people }) {
     Object.assign(owner(login), { teams: teams ?? [], people: people ?? [] });
   },
-  hide({ owner: login, hidden, vanished }) {
-    Object.assign(owner(login), { hidden, vanished });
+  // Whether nothing is listed of an owner, whether it is not there, and repositories not listed.
+  hide({ owner: login, hidden, vanished, lacks }) {
+    Object.assign(owner(login), { hidden, vanished, lacks });
   },
   user({ login }) {
     owner(login, 'User').kind = 'User';
@@ -191,7 +192,8 @@ const root = cost => ({
   repositoryOwner({ login }) {
     const of = owners.get(login.toLowerCase());
     if (!of || of.vanished) return null;
-    const all = of.hidden ? [] : [...of.repositories.values()].sort((a, b) => a.made - b.made);
+    const listed = [...of.repositories.values()].filter(repo => !of.lacks?.includes(repo.name));
+    const all = of.hidden ? [] : listed.sort((a, b) => a.made - b.made);
     return { __typename: of.kind, login: of.login, repositories: args => page(all.map(shown), args) };
   },
   organization({ login }) {
@@ -261,8 +263,10 @@ async function graphql(text, answer) {
   for (const [at, error] of (result.errors ?? []).entries()) {
     out.errors[at].type = error.originalError?.extensions?.type;
   }
-  const fault = due(name, one => one.part || one.hides);
-  if (fault) {
+  const fault = due(name, one => one.part || one.hides || one.alters);
+  if (fault?.alters) {
+    Object.assign(out.data.r0, fault.alters);
+  } else if (fault) {
     out.errors ??= [];
     if (fault.part) {
       out.data[fault.part] = null;

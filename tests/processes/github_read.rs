@@ -155,7 +155,7 @@ fn catalog_files_of_repositories_are_read_with_what_they_name() {
 
 /// Waits until something was wrong, after a time; gives what.
 #[track_caller]
-fn fails(client: &Client, since: &str) -> String {
+pub(crate) fn fails(client: &Client, since: &str) -> String {
     let failed = until(client, "/api/connectors", |answer| {
         of(answer)["lastError"]["time"].as_str().is_some_and(|time| time > since)
     });
@@ -285,7 +285,7 @@ fn limits_are_waited_for_and_said() {
 }
 
 /// How many records of a type a log holds.
-fn count(folder: &Path, kind: &str) -> usize {
+pub(crate) fn count(folder: &Path, kind: &str) -> usize {
     let kept = tempfile::tempdir().unwrap();
     let (data, file) = (folder.join("data"), kept.path().join("log.ndjson"));
     let [data, path] = [&data, &file].map(|path| path.to_str().unwrap());

@@ -14,7 +14,7 @@ use support::github::TOKEN;
 use support::process::{Answer, Client, last_json, skip};
 
 use crate::github_read::{component, github, looked, of, references, serve};
-use crate::program;
+use crate::{program, until};
 
 pub(crate) const SECRET: &str = "a-secret-of-the-webhook";
 
@@ -99,7 +99,7 @@ pub(crate) fn deliver(client: &Client, event: &str, id: &str, body: &Value) -> A
 }
 
 /// A repository of a delivery.
-fn repository(name: &str) -> Value {
+pub(crate) fn repository(name: &str) -> Value {
     json!({"name": name, "full_name": format!("acme/{name}"), "default_branch": "main"})
 }
 
@@ -286,4 +286,37 @@ fn trying_a_connector_says_what_is_missing() {
         pointer.starts_with("acme/a@") && pointer.ends_with(":catalog-info.yaml#0"),
         "{pointer}"
     );
+}
+
+#[test]
+fn what_somebody_wants_read_again_is_read_at_once() {
+    let Some(github) = github() else { return };
+    let of_a = |more: &str| json!({"catalog-info.yaml": component("a", more)});
+    github.repository("a", &of_a(""));
+    github.control(&json!([{"op": "org", "login": "acme", "people": [{"login": "ann"}], "teams": [
+        {"slug": "shop", "members": []},
+    ]}]));
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(folder.path(), &github, &json!({"every_seconds": 3600, "teams": true}));
+    let client = server.client();
+    looked(&client, "");
+    let refresh = |reference: &str| {
+        let body = json!({"entityRef": reference}).to_string();
+        let headers = [("content-type", "application/json")];
+        assert_eq!(client.try_post("/api/catalog/refresh", &headers, &body).unwrap().status, 200);
+    };
+    let a = "/api/catalog/entities/by-name/component/default/a";
+    for tag in ["one", "two"] {
+        github.repository("a", &of_a(&format!(", system: {tag}")));
+        refresh("component:default/a");
+        until(&client, a, |answer| answer.body["spec"]["system"] == tag);
+    }
+    github.control(&json!([{"op": "org", "login": "acme", "people": [{"login": "ann"}], "teams": [
+        {"slug": "shop", "members": ["ann"]},
+    ]}]));
+    refresh("group:default/shop");
+    let shop = "/api/catalog/entities/by-name/group/default/shop";
+    until(&client, shop, |answer| answer.body["spec"]["members"] == json!(["ann"]));
+    let (code, _) = server.stop();
+    assert_eq!(code, Some(0));
 }

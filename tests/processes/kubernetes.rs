@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 use support::process::Client;
 use tokio::runtime::Runtime;
@@ -12,12 +13,12 @@ use crate::program;
 /// The same server that the connector's own tests start.
 #[path = "../../connectors/kubernetes/tests/apiserver/server.rs"]
 #[expect(dead_code, reason = "the connector's own tests do more with it")]
-mod server;
+pub(crate) mod server;
 
 use server::Server;
 
 /// Asks until the answer is so, and says how long that took.
-fn until(client: &Client, path: &str, is: impl Fn(&Value) -> bool) -> Duration {
+pub(crate) fn until(client: &Client, path: &str, is: impl Fn(&Value) -> bool) -> Duration {
     let begun = Instant::now();
     loop {
         let answer = client.get(path).body;
@@ -44,26 +45,37 @@ fn config(cluster: &Server) -> Value {
     json!({"connectors": [of("real", "real"), of("blind", "reader"), two]})
 }
 
-/// An object of ours is an entity, of which the cluster tells, until it is no more.
-fn entities_of_a_cluster(client: &Client, runtime: &Runtime, cluster: &Server) {
+/// Where components stand.
+const COMPONENTS: &str = "/apis/annals.dev/v1alpha1/namespaces/default/components";
+
+/// The definition of components in clusters.
+pub(crate) fn components() -> Value {
     let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    let definition = json!({
+    json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "components.annals.dev"},
         "spec": {"group": "annals.dev", "scope": "Namespaced",
             "names": {"kind": "Component", "plural": "components", "singular": "component"},
             "versions": [{"name": "v1alpha1", "served": true, "storage": true,
                 "schema": {"openAPIV3Schema": open}}]},
-    });
-    runtime.block_on(cluster.define(&[definition]));
-    let components = "/apis/annals.dev/v1alpha1/namespaces/default/components";
+    })
+}
+
+/// An object that is an entity, with more in its metadata.
+pub(crate) fn component(name: &str, owner: &Value, annotations: &Value) -> Value {
+    json!({
+        "apiVersion": "annals.dev/v1alpha1", "kind": "Component",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {"type": "service", "lifecycle": "production", "owner": owner},
+    })
+}
+
+/// An object of ours is an entity, of which the cluster tells, until it is no more.
+fn entities_of_a_cluster(client: &Client, runtime: &Runtime, cluster: &Server) {
+    runtime.block_on(cluster.define(&[components()]));
     for (name, owner) in [("till", json!("team")), ("stock", json!(7))] {
-        let component = json!({
-            "apiVersion": "annals.dev/v1alpha1", "kind": "Component", "metadata": {"name": name,
-                "annotations": {"backstage.io/kubernetes-label-selector": "app=shop"}},
-            "spec": {"type": "service", "lifecycle": "production", "owner": owner},
-        });
-        runtime.block_on(cluster.create(components, &component));
+        let selects = json!({"backstage.io/kubernetes-label-selector": "app=shop"});
+        runtime.block_on(cluster.create(COMPONENTS, &component(name, &owner, &selects)));
     }
     let selects = json!({"metadata": {"labels": {"app": "shop"}}});
     runtime.block_on(cluster.patch("shop", &selects));
@@ -76,7 +88,7 @@ fn entities_of_a_cluster(client: &Client, runtime: &Runtime, cluster: &Server) {
     until(client, "/api/connectors/refusals", |page| {
         page.to_string().contains("component:default/stock")
     });
-    runtime.block_on(cluster.remove(components, "till"));
+    runtime.block_on(cluster.remove(COMPONENTS, "till"));
     let list = "/api/catalog/entities?filter=kind=component,metadata.name=till";
     until(client, list, |page| page.as_array().is_some_and(Vec::is_empty));
 }
@@ -149,4 +161,53 @@ fn a_deployment_shows_on_its_entity() {
         ),
         "{said}"
     );
+}
+
+/// Somebody removes all entities of a cluster at once: the guard is asked, although each of them
+/// goes by itself.
+#[test]
+fn what_goes_all_at_once_is_held() {
+    let Some(cluster) = Server::start("what goes all at once", "") else { return };
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(cluster.define(&[components()]));
+    let object = |number: u32| component(&format!("c{number}"), &json!("team"), &json!({}));
+    runtime.block_on(async {
+        for number in 0..60 {
+            cluster.create(COMPONENTS, &object(number)).await;
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({"connectors": [{"kind": "kubernetes", "id": "real", "clusters": [
+        {"name": "one", "kubeconfig": cluster.kubeconfig(), "read": ["catalog"]}]}]});
+    let path = folder.path().join("annals.yaml");
+    fs::write(&path, config.to_string()).unwrap();
+    let config = path.to_str().unwrap();
+    let served = program().serve(&folder.path().join("data"), &["--config", config]);
+    let client = served.client();
+    let list = "/api/catalog/entities?filter=kind=component&fields=metadata.name";
+    let count = |page: &Value| page.as_array().map_or(0, Vec::len);
+    until(&client, list, |page| count(page) == 60);
+
+    let (params, all) = (DeleteParams::default(), ListParams::default());
+    let request = kube::core::Request::new(COMPONENTS).delete_collection(&params, &all).unwrap();
+    runtime.block_on(async { cluster.client().await.request::<Value>(request).await }).unwrap();
+    let scope = "kubernetes/real/one/components.annals.dev";
+    let held = |list: &Value| {
+        let mut all = list["scopes"].as_array().into_iter().flatten();
+        let own = all.find(|of| of["scope"] == scope).cloned().unwrap_or_default();
+        own["condition"]["withdrawals"].as_u64()
+    };
+    until(&client, "/api/connectors", |list| held(list).is_some());
+    let left = client.get(list).body;
+    assert!(count(&left) >= 50, "{left}");
+    until(&client, "/api/connectors", |list| held(list) == Some(count(&left) as u64));
+
+    // Once it is approved, the next list withdraws them. One that comes and goes asks for a list.
+    let approved = program().run(&["connectors", "approve", "--server", &served.url, scope]);
+    assert!(approved.status.success(), "{approved:?}");
+    let name = left[0]["metadata"]["name"].as_str().unwrap();
+    let again = component(name, &json!("team"), &json!({}));
+    runtime.block_on(cluster.create(COMPONENTS, &again));
+    runtime.block_on(cluster.remove(COMPONENTS, name));
+    until(&client, list, |page| count(page) == 0);
 }

@@ -12,6 +12,7 @@ use crate::map::reading::Reading;
 use crate::memory::{Key, mark};
 use crate::place::repository_scope;
 use crate::read::{Job, Named, Read, TOGETHER_MAX, read};
+use crate::retire::Retiring;
 use crate::run::Runner;
 use crate::show::{Unshown, goes_on, show};
 
@@ -75,7 +76,8 @@ pub(crate) struct Shown {
     pub(crate) troubles: Vec<String>,
     /// What is not there, or not to be seen.
     pub(crate) missing: Vec<ScopeName>,
-    retired: Vec<(ScopeName, Option<Key>)>,
+    /// What shows nothing any more.
+    pub(crate) retiring: Vec<Retiring>,
 }
 
 /// A repository that is emitted.
@@ -124,7 +126,7 @@ impl Runner {
         &mut self,
         names: Vec<(String, String)>,
     ) -> Result<Vec<ScopeName>, EmitError> {
-        let mut missing = Vec::new();
+        let (mut missing, mut retiring, mut troubles) = (Vec::new(), Vec::new(), Vec::new());
         let mut groups: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
         for (owner, name) in names {
             let group = self.group(&owner);
@@ -136,15 +138,19 @@ impl Runner {
         while let Some(group) = queue.group().map(str::to_owned) {
             match self.read_next(&mut queue).await? {
                 Err(failure) => {
-                    self.stumbles(&failure.to_string());
+                    troubles.push(failure.to_string());
                     queue.skip(&group);
                 }
                 Ok(shown) => {
-                    shown.troubles.iter().for_each(|why| self.stumbles(why));
+                    troubles.extend(shown.troubles);
                     missing.extend(shown.missing);
+                    retiring.extend(shown.retiring);
                 }
             }
         }
+        let why = "there is no catalog file in it any more, or it is not read any more";
+        self.retire_scopes(retiring, why, &mut troubles).await?;
+        troubles.iter().for_each(|why| self.stumbles(why));
         Ok(missing)
     }
 
@@ -154,15 +160,23 @@ impl Runner {
     }
 
     /// Emits what was read. Says what went wrong.
-    async fn show_all(&mut self, reads: Vec<((String, String), Read)>) -> Result<Shown, EmitError> {
+    pub(crate) async fn show_all(
+        &mut self,
+        reads: Vec<((String, String), Read)>,
+    ) -> Result<Shown, EmitError> {
         let mut shown = Shown::default();
         let (mut long, mut shows) = (Vec::new(), JoinSet::new());
         for (named, read) in reads {
             let Some(scope) = repository_scope(&self.source, &named.0, &named.1) else { continue };
             match read {
+                Read::Ready(reading) if !reading.is_named(&named) => {
+                    // It was renamed since it was listed: the next list has it.
+                    tracing::debug!(%scope, "a repository has another name by now");
+                }
                 Read::Ready(reading) => {
                     let targets = self.targets_of(&named);
-                    let (key, mark) = mark(&self.config, &reading.repository, &targets, now_s());
+                    let wanted = (&*targets, self.refreshed.get(&scope).copied());
+                    let (key, mark) = mark(&self.config, &reading.repository, wanted, now_s());
                     let showing = Showing { scope, key, mark, named };
                     if reading.is_last() {
                         let show = self.show(&showing, reading);
@@ -174,8 +188,10 @@ impl Runner {
                 Read::LeftOut { repository, why } => {
                     tracing::debug!(%scope, why, "a repository is left out");
                     let key = Key::of(&repository.id);
-                    let is_known = self.scopes.contains(&scope);
-                    shown.retired.extend(is_known.then_some((scope, Some(key))));
+                    self.shown.remove(&scope);
+                    if self.scopes.contains(&scope) {
+                        shown.retiring.push(Retiring { scope, key: Some(key), mark: None });
+                    }
                 }
                 // Whether it is gone, or only not seen, a whole list tells.
                 Read::Missing => shown.missing.push(scope),
@@ -195,9 +211,6 @@ impl Runner {
             let outcome = self.show(&showing, reading).await;
             self.is_shown(showing, outcome, &mut shown)?;
         }
-        let why = "there is no catalog file in it any more, or it is not read any more";
-        let retired = std::mem::take(&mut shown.retired);
-        self.retire_scopes(retired, why, &mut shown.troubles).await?;
         Ok(shown)
     }
 
@@ -220,9 +233,13 @@ impl Runner {
         let Showing { scope, key, mark, named } = showing;
         let is_done = match &outcome {
             Ok(None) => {
-                let is_known = self.scopes.contains(&scope);
-                shown.retired.extend(is_known.then_some((scope, Some(key))));
-                self.memory.done(key, mark);
+                self.shown.remove(&scope);
+                if self.scopes.contains(&scope) {
+                    let (key, mark) = (Some(key), Some(mark));
+                    shown.retiring.push(Retiring { scope, key, mark });
+                } else {
+                    self.memory.done(key, mark);
+                }
                 return Ok(());
             }
             // What is held back has to be asked for again until it passes.
@@ -241,6 +258,7 @@ impl Runner {
             Ok(_) => {}
         }
         // Some of it may be known by now, however it ended.
+        self.shown.insert(scope.clone());
         self.scopes.insert(scope);
         Ok(())
     }

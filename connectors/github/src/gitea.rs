@@ -96,7 +96,9 @@ impl Gitea {
     pub(crate) fn new(host: &Host, token: &str, tells: Option<Tells>) -> Self {
         let login = Login::bearer(token).map_err(|why| Failure::Refused { why });
         let base = format!("{}{}", host.api, host.rest);
-        Self { site: login.and_then(|login| Site::new(host.who(), &base, Some(login), tells)) }
+        let site = login.and_then(|login| Site::new(host.who(), &base, Some(login), tells));
+        // What was renamed or transferred redirects for ever.
+        Self { site: site.map(Site::missing_what_moved) }
     }
 
     async fn get(&self, path: &str) -> Result<Page, Failure> {

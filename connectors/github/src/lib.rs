@@ -32,6 +32,7 @@ mod place;
 mod query;
 mod read;
 mod receiver;
+mod retire;
 mod run;
 mod scan;
 mod serve;
@@ -39,7 +40,7 @@ mod show;
 
 pub use check::check;
 pub use config::{Config, Gitea};
-pub use receiver::{Receiver, Requests, receiver};
+pub use receiver::{Receiver, Refreshes, Requests, receiver};
 pub use run::run;
 
 /// Why a configuration can't be used.

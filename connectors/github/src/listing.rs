@@ -7,12 +7,16 @@ use asking::github::Data;
 use asking::github::Owner;
 use connector::shown;
 
+/// Pages of one list. An owner with more has a million repositories.
+const PAGES_MAX: u32 = 10_000;
+
 /// How far a page was read.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
     after: Option<String>,
     total: Option<u64>,
     seen: u64,
+    pages: u32,
     /// Whether something of it was not shown, or it changed while it was read.
     is_broken: bool,
     /// Scopes of the token, where GitHub tells them.
@@ -61,9 +65,12 @@ impl Pages {
         self.is_broken |= first.is_some() || self.total.is_some() && self.total != total_count;
         self.total = total_count;
         self.seen += nodes.len() as u64;
+        self.pages += 1;
         // What may not be seen is null, and there all the same.
         self.is_broken |= nodes.iter().any(Option::is_none);
-        let is_stuck = page_info.end_cursor.is_none() || page_info.end_cursor == self.after;
+        let is_stuck = page_info.end_cursor.is_none()
+            || page_info.end_cursor == self.after
+            || self.pages >= PAGES_MAX;
         self.is_broken |= page_info.has_next_page && is_stuck;
         self.is_done = !page_info.has_next_page || is_stuck;
         self.after = page_info.end_cursor;

@@ -1,7 +1,7 @@
 //! What was read when: which repositories have to be read again.
 //!
 //! A repository's *mark* is a hash of all that decides what its scope shows: commit, branch, name,
-//! what is wanted of it, how this connector reads, and the day, so that all is read again once a
+//! what is wanted of it, when somebody asked for it, how this connector reads, and the day, so that all is read again once a
 //! day, spread over it. The marks of this process are kept each; across a restart they are kept as
 //! sums of sixty-four buckets, which fit into a cursor however many there are.
 
@@ -10,6 +10,7 @@ use std::hash::{Hash as _, Hasher};
 
 use connector::Target;
 use data_encoding::BASE64_NOPAD;
+use event::Offset;
 
 use crate::answer::Repository;
 use crate::config::Config;
@@ -59,11 +60,12 @@ impl Hasher for Marks {
     }
 }
 
-/// What a repository's scope depends on, as one number.
+/// What a repository's scope depends on, as one number; `wanted` is what Location entities want of
+/// it, and the last record by which somebody wanted it read again.
 pub(crate) fn mark(
     config: &Config,
     repository: &Repository,
-    targets: &[Target],
+    (targets, refresh): (&[Target], Option<Offset>),
     now_s: u64,
 ) -> (Key, u64) {
     let key = Key::of(&repository.id);
@@ -77,6 +79,7 @@ pub(crate) fn mark(
     for Target { target, entity, scope, optional, origin, refresh } in targets {
         (target, entity.as_str(), scope.as_str(), optional, origin, refresh).hash(&mut marks);
     }
+    refresh.hash(&mut marks);
     // Each bucket's day begins at another time, so that not all are read again at once.
     let shift = DAY_S / BUCKETS as u64 * key.bucket() as u64;
     ((now_s + shift) / DAY_S).hash(&mut marks);
@@ -243,7 +246,7 @@ mod tests {
         let of = |change: &dyn Fn(&mut serde_json::Value), now_s| {
             let mut repository = repository.clone();
             change(&mut repository);
-            mark(&config, &serde_json::from_value(repository).unwrap(), &[], now_s).1
+            mark(&config, &serde_json::from_value(repository).unwrap(), (&[], None), now_s).1
         };
         let first = of(&|_| {}, 0);
         assert_eq!(first, of(&|of| of["isFork"] = true.into(), 0));

@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use url::Url;
 
 use crate::answer::Repository;
+use crate::map::changes::is_name;
 use crate::pattern::is_path;
 use asking::github::Host;
 
@@ -18,10 +19,21 @@ const ESCAPED: &AsciiSet =
 
 /// The scope of a repository: `github/acme/org/name`, in lower case, as GitHub compares names.
 pub(crate) fn repository_scope(source: &str, owner: &str, name: &str) -> Option<ScopeName> {
+    if !is_name(owner) || !is_name(name) {
+        return None;
+    }
     let (owner, name) = (owner.to_ascii_lowercase(), name.to_ascii_lowercase());
     // No repository's name has a tilde.
     let escape = if name == TEAMS { "~" } else { "" };
     ScopeName::new(&format!("{source}/{owner}/{escape}{name}")).ok()
+}
+
+/// The repository that a scope shows: owner and name, in lower case.
+pub(crate) fn repository_of(source: &str, scope: &ScopeName) -> Option<(String, String)> {
+    let rest = scope.as_str().strip_prefix(source)?.strip_prefix('/')?;
+    let (owner, name) = rest.split_once('/').filter(|(_, name)| *name != TEAMS)?;
+    let name = name.strip_prefix('~').unwrap_or(name);
+    Some((owner.to_owned(), name.to_owned()))
 }
 
 /// The scope of an organization's teams and people.
@@ -125,8 +137,14 @@ mod tests {
             ("Acme", "Checkout.js", "github/g/acme/checkout.js"),
             ("acme", "Teams", "github/g/acme/~teams"),
         ] {
-            assert_eq!(repository_scope("github/g", owner, name).unwrap().as_str(), expected);
+            let scope = repository_scope("github/g", owner, name).unwrap();
+            assert_eq!(scope.as_str(), expected);
+            let named = (owner.to_ascii_lowercase(), name.to_ascii_lowercase());
+            assert_eq!(repository_of("github/g", &scope), Some(named));
         }
+        let teams = teams_scope("github/g", "Acme").unwrap();
+        assert_eq!(repository_of("github/g", &teams), None);
+        assert_eq!(repository_of("github/other", &teams), None);
         assert_eq!(teams_scope("github/g", "Acme").unwrap().as_str(), "github/g/acme/teams");
     }
 

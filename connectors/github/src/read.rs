@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::answer::Repository;
 use crate::config::Config;
 use crate::forge::Forge;
-use crate::map::reading::{FILE_BYTES_MAX, Need, Reading};
+use crate::map::reading::{FILE_BYTES_MAX, Need, Reading, WINDOW_BYTES};
 use crate::place::Spot;
 use crate::query::{self, Which};
 use asking::Failure;
@@ -90,6 +90,9 @@ impl State {
 struct Want {
     at: usize,
     spots: Vec<Spot>,
+    /// From how much on nothing more is asked for it in this round, in bytes: what came may be
+    /// enough, or too much, for its window.
+    held_max: usize,
 }
 
 /// Reads repositories, until the first window of each is known. Gives what came of each, in their
@@ -146,9 +149,10 @@ impl Reader<'_> {
     async fn round(&mut self) -> Result<bool, Failure> {
         let (mut wants, mut blobs) = (Vec::new(), Vec::new());
         for (at, state) in self.states.iter_mut().enumerate() {
+            let held_max = state.held() + WINDOW_BYTES;
             let needs = match state {
                 State::Asked(_) => {
-                    wants.push(Want { at, spots: Reading::first(&self.config.paths) });
+                    wants.push(Want { at, spots: Reading::first(&self.config.paths), held_max });
                     continue;
                 }
                 State::Reading(reading) => reading.needs(),
@@ -165,16 +169,18 @@ impl Reader<'_> {
             for need in needs {
                 match need {
                     Need::Object(spot) => spots.push(spot),
-                    Need::Blob(oid) => blobs.push((at, oid)),
+                    Need::Blob(oid) => blobs.push((at, oid, held_max)),
                 }
             }
             let parts = spots.chunks(EXPRESSIONS_MAX);
-            wants.extend(parts.map(|spots| Want { at, spots: spots.to_vec() }));
+            wants.extend(parts.map(|spots| Want { at, spots: spots.to_vec(), held_max }));
         }
         let is_any = !wants.is_empty() || !blobs.is_empty();
-        for (at, oid) in blobs {
-            self.blob(at, oid).await?;
-            self.make_room();
+        for (at, oid, held_max) in blobs {
+            if self.states[at].held() <= held_max {
+                self.blob(at, oid).await?;
+                self.make_room();
+            }
         }
         let mut together: Vec<Want> = Vec::new();
         for want in wants {
@@ -224,7 +230,10 @@ impl Reader<'_> {
     async fn ask(&mut self, wants: Vec<Want>) -> Result<(), Failure> {
         let mut queue = vec![wants];
         while let Some(mut wants) = queue.pop() {
-            wants.retain(|want| !matches!(self.states[want.at], State::Done(_)));
+            wants.retain(|want| {
+                let state = &self.states[want.at];
+                !matches!(state, State::Done(_)) && state.held() <= want.held_max
+            });
             if wants.is_empty() {
                 continue;
             }
@@ -252,7 +261,7 @@ impl Reader<'_> {
                     }
                     [want] => {
                         let half = want.spots.split_off(want.spots.len() / 2);
-                        let rest = Want { at: want.at, spots: half };
+                        let rest = Want { spots: half, ..*want };
                         queue.push(vec![rest]);
                         queue.push(wants);
                     }

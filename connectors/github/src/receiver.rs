@@ -1,15 +1,19 @@
 //! Taking deliveries: what they tell is appended as activities, and what they change is read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ci::{Delivery, Refused, Taken};
 use connector::Emitter;
-use tokio::sync::{mpsc, oneshot};
+use event::Offset;
+use event::vocabulary::ScopeName;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::map::changes::{self, Change};
+use crate::pattern::Patterns;
 use crate::{Config, Error};
 
 /// Changes that may wait to be read.
@@ -19,22 +23,39 @@ const CHANGES_WAITING: usize = 4096;
 /// takes longer is read all the same.
 const READ_WAITS: Duration = Duration::from_secs(7);
 
-/// A change that was delivered.
+/// A change that was delivered. The paths that it touched are looked through as it arrives, so that
+/// little waits.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) change: Change,
+    /// Whether it may have touched a catalog file.
+    pub(crate) touches: bool,
     /// Dropped once the change is in the log, or could not be read.
     _done: oneshot::Sender<()>,
 }
 
-/// The connector's end of what is delivered.
+/// Scopes that somebody wants read again, each with the last record by which.
+pub type Refreshes = BTreeMap<ScopeName, Offset>;
+
+/// The connector's end of what is asked of it between its own looks: what is delivered, and what
+/// somebody wants read again.
 #[derive(Debug)]
 pub struct Requests {
+    /// Which of its scopes are wanted read again, as that changes.
+    pub(crate) refreshes: watch::Receiver<Arc<Refreshes>>,
     pub(crate) changes: mpsc::Receiver<Request>,
     /// Keeps the channel open where nothing is delivered.
     pub(crate) open: mpsc::Sender<Request>,
     /// Whether more was delivered than could wait.
     pub(crate) missed: Arc<AtomicBool>,
+}
+
+impl Requests {
+    /// These, and which of its scopes somebody wants read again, as that changes.
+    #[must_use]
+    pub fn with_refreshes(self, refreshes: watch::Receiver<Arc<Refreshes>>) -> Self {
+        Self { refreshes, ..self }
+    }
 }
 
 /// Where deliveries arrive.
@@ -43,6 +64,7 @@ pub struct Receiver {
     changes: mpsc::Sender<Request>,
     missed: Arc<AtomicBool>,
     is_gitea: bool,
+    paths: Patterns,
 }
 
 /// Where deliveries of a connector arrive, if it takes any, and what [`crate::run`] reads of them.
@@ -52,13 +74,15 @@ pub struct Receiver {
 pub fn receiver(config: &Config, emitter: Emitter) -> Result<(Option<Receiver>, Requests), Error> {
     let (sender, changes) = mpsc::channel(CHANGES_WAITING);
     let missed = Arc::new(AtomicBool::new(false));
-    let requests = Requests { changes, open: sender.clone(), missed: Arc::clone(&missed) };
+    let (_, refreshes) = watch::channel(Arc::default());
+    let (open, told) = (sender.clone(), Arc::clone(&missed));
+    let requests = Requests { refreshes, changes, open, missed: told };
     let Some(secret) = &config.secret else { return Ok((None, requests)) };
     let wrong = |error: ci::Error| Error::Wrong { id: config.id.clone(), why: error.to_string() };
     let own = ci::Config::github(&config.id, secret).map_err(wrong)?;
     let activities = ci::Receiver::new(own, emitter);
-    let is_gitea = config.host.is_gitea;
-    Ok((Some(Receiver { activities, changes: sender, missed, is_gitea }), requests))
+    let (is_gitea, paths) = (config.host.is_gitea, config.paths.clone());
+    Ok((Some(Receiver { activities, changes: sender, missed, is_gitea, paths }), requests))
 }
 
 impl Receiver {
@@ -81,12 +105,14 @@ impl Receiver {
         let count = changes.len();
         let mut waiting = Vec::with_capacity(count);
         for mut change in changes {
-            if let (true, Change::Repository { touched, .. }) = (self.is_gitea, &mut change) {
-                // It does not say whether a push was forced.
-                *touched = None;
+            let mut touches = true;
+            if let Change::Repository { touched, .. } = &mut change {
+                // A Gitea does not say whether a push was forced.
+                let paths = touched.take().filter(|_| !self.is_gitea);
+                touches = paths.is_none_or(|all| all.iter().any(|path| self.paths.take(path)));
             }
             let (done, read) = oneshot::channel();
-            if self.changes.try_send(Request { change, _done: done }).is_err() {
+            if self.changes.try_send(Request { change, touches, _done: done }).is_err() {
                 self.missed.store(true, Ordering::Relaxed);
             } else {
                 waiting.push(read);

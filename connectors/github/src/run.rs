@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::Config;
 use crate::forge::Forge;
 use crate::memory::Memory;
-use crate::place::FileUrl;
+use crate::place::{FileUrl, repository_of, teams_scope};
 use crate::read::Wanted;
-use crate::receiver::{Request, Requests};
+use crate::receiver::{Refreshes, Request, Requests};
 use asking::github::{Credentials, Owner};
 
 /// How long after something went wrong everything is looked at again: the first time.
@@ -48,11 +48,18 @@ pub(crate) struct Runner {
     pub(crate) memory: Memory,
     /// Scopes that the catalog knows.
     pub(crate) scopes: BTreeSet<ScopeName>,
+    /// Those that were shown since everything was begun to be looked at last.
+    pub(crate) shown: BTreeSet<ScopeName>,
     targets: watch::Receiver<Arc<Vec<Target>>>,
     /// Whether somebody still tells of other targets.
     has_targets: bool,
     /// What Location entities want, by repository.
     pub(crate) wanted: Wanted,
+    refreshes: watch::Receiver<Arc<Refreshes>>,
+    /// Whether somebody still tells of others.
+    has_refreshes: bool,
+    /// Scopes that were wanted read again, as that was taken in last.
+    pub(crate) refreshed: Arc<Refreshes>,
     pub(crate) changes: mpsc::Receiver<Request>,
     _open: mpsc::Sender<Request>,
     missed: Arc<AtomicBool>,
@@ -62,8 +69,10 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    fn new(config: Config, start: Start, emitter: Emitter, requests: Requests) -> Self {
+    fn new(config: Config, start: Start, emitter: Emitter, mut requests: Requests) -> Self {
         let Start { cursor, scopes, mut targets, observed: _ } = start;
+        // What was asked for in an earlier life is a part of the marks.
+        let refreshed = Arc::clone(&requests.refreshes.borrow_and_update());
         let wanted = wanted(&config, &targets.borrow_and_update());
         Self {
             source: config.source(),
@@ -71,9 +80,13 @@ impl Runner {
             forges: BTreeMap::new(),
             memory: Memory::new(cursor.as_deref()),
             scopes: scopes.into_iter().collect(),
+            shown: BTreeSet::new(),
             targets,
             has_targets: true,
             wanted,
+            refreshed,
+            refreshes: requests.refreshes,
+            has_refreshes: true,
             changes: requests.changes,
             _open: requests.open,
             missed: requests.missed,
@@ -119,6 +132,10 @@ impl Runner {
                     Ok(()) => self.look().await?,
                     Err(_) => self.has_targets = false,
                 },
+                changed = self.refreshes.changed(), if self.has_refreshes => match changed {
+                    Ok(()) => self.refresh().await?,
+                    Err(_) => self.has_refreshes = false,
+                },
                 Some(request) = self.changes.recv() => self.serve(request).await?,
             }
         }
@@ -132,6 +149,32 @@ impl Runner {
         let changed: BTreeSet<(String, String)> =
             all.filter(|key| before.get(*key) != self.wanted.get(*key)).cloned().collect();
         self.read_named(changed.into_iter().collect()).await?;
+        Ok(())
+    }
+
+    /// Takes in what is wanted read again now, if that is something else.
+    pub(crate) async fn refresh_waiting(&mut self) -> Result<(), EmitError> {
+        match self.refreshes.has_changed() {
+            Ok(true) => self.refresh().await,
+            Ok(false) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Reads what is wanted read again.
+    async fn refresh(&mut self) -> Result<(), EmitError> {
+        let now = Arc::clone(&self.refreshes.borrow_and_update());
+        let before = std::mem::replace(&mut self.refreshed, Arc::clone(&now));
+        let news = now.iter().filter(|(scope, at)| before.get(*scope) != Some(*at));
+        let news: Vec<&ScopeName> = news.map(|(scope, _)| scope).collect();
+        let names = news.iter().filter_map(|scope| repository_of(&self.source, scope));
+        self.read_named(names.collect()).await?;
+        for organization in self.organizations().collect::<Vec<_>>() {
+            let teams = teams_scope(&self.source, &organization);
+            if self.config.teams && teams.is_some_and(|teams| news.contains(&&teams)) {
+                let trouble = self.read_teams_of(&organization).await?;
+                trouble.iter().for_each(|why| self.stumbles(why));
+            }
+        }
         Ok(())
     }
 

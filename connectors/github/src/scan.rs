@@ -16,6 +16,7 @@ use crate::memory::{Key, mark, order};
 use crate::organization::{self, Unread};
 use crate::place::{owner_prefix, repository_scope, teams_scope};
 use crate::read::Named;
+use crate::retire::Retiring;
 use crate::run::Runner;
 use crate::show::goes_on;
 use asking::github::Owner;
@@ -39,18 +40,21 @@ struct Listed {
 
 /// What a look at everything found so far.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     listed: Vec<Listed>,
-    scopes: BTreeSet<ScopeName>,
+    pub(crate) scopes: BTreeSet<ScopeName>,
     /// What the names of scopes begin with that may be retired: of their owners all is listed.
-    whole: Vec<String>,
-    troubles: Vec<String>,
+    pub(crate) whole: Vec<String>,
+    /// What was read and shows nothing any more.
+    pub(crate) retiring: Vec<Retiring>,
+    pub(crate) troubles: Vec<String>,
 }
 
 impl Runner {
     /// Looks at everything. Says what went wrong.
     pub(crate) async fn scan(&mut self) -> Result<Vec<String>, EmitError> {
         let mut seen = Seen::default();
+        self.shown.clear();
         for owner in self.config.owners.clone() {
             self.list(&owner, &mut seen).await?;
         }
@@ -122,10 +126,12 @@ impl Runner {
         }
         let login = &owner.login;
         let Some(scope) = repository_scope(&self.source, login, &repository.name) else { return };
+        let refresh = self.refreshed.get(&scope).copied();
         seen.scopes.insert(scope);
         let named = (login.to_ascii_lowercase(), repository.name.to_ascii_lowercase());
         let targets = self.wanted.get(&named).map_or(&[][..], Vec::as_slice);
-        let (key, mark) = mark(&self.config, &repository, targets, now_s());
+        let wanted = (targets, refresh);
+        let (key, mark) = mark(&self.config, &repository, wanted, now_s());
         let (id, group) = (repository.id.into_boxed_str(), self.group(login));
         seen.listed.push(Listed { key, mark, id, named, group });
     }
@@ -174,7 +180,10 @@ impl Runner {
                     seen.troubles.push(failure.to_string());
                     queue.skip(&group);
                 }
-                Ok(shown) => seen.troubles.extend(shown.troubles),
+                Ok(shown) => {
+                    seen.troubles.extend(shown.troubles);
+                    seen.retiring.extend(shown.retiring);
+                }
             }
             if said.elapsed() >= CURSOR_EVERY {
                 self.reached(marks, seen).await?;
@@ -198,27 +207,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Retires what whole lists do not name any more, and what is configured no more.
-    async fn retire(&mut self, seen: &mut Seen) -> Result<(), EmitError> {
-        let owners: Vec<String> =
-            self.config.owners.iter().map(|of| owner_prefix(&self.source, &of.login)).collect();
-        let teams: BTreeSet<ScopeName> = match self.config.teams {
-            true => self.organizations().filter_map(|of| teams_scope(&self.source, &of)).collect(),
-            false => BTreeSet::new(),
-        };
-        let begins = |scope: &ScopeName, prefixes: &[String]| {
-            prefixes.iter().any(|prefix| scope.as_str().starts_with(prefix.as_str()))
-        };
-        let gone = self.scopes.iter().filter(|scope| {
-            let is_known = seen.scopes.contains(*scope) || teams.contains(*scope);
-            !is_known && (begins(scope, &seen.whole) || !begins(scope, &owners))
-        });
-        let gone: Vec<(ScopeName, Option<Key>)> = gone.map(|scope| (scope.clone(), None)).collect();
-        let why = "it is gone, or not among what is configured any more";
-        self.retire_scopes(gone, why, &mut seen.troubles).await
-    }
-
-    fn organizations(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn organizations(&self) -> impl Iterator<Item = String> {
         let owners = self.config.owners.iter().filter(|owner| owner.is_organization);
         owners.map(|owner| owner.login.clone())
     }
@@ -249,32 +238,5 @@ impl Runner {
             Err(Unread::GitHub(failure)) => Ok(Some(failure.to_string())),
             Err(Unread::Emit(error)) => goes_on(error).map(Some),
         }
-    }
-
-    pub(crate) async fn retire_scopes(
-        &mut self,
-        scopes: Vec<(ScopeName, Option<Key>)>,
-        why: &str,
-        troubles: &mut Vec<String>,
-    ) -> Result<(), EmitError> {
-        if scopes.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<ScopeName> = scopes.iter().map(|(scope, _)| scope.clone()).collect();
-        match self.emitter.retired(names, Some(why.to_owned())).await {
-            Ok(outcome) if outcome.held.is_none() => {
-                for (scope, _) in &scopes {
-                    self.scopes.remove(scope);
-                }
-            }
-            // What is held back, or could not be said, is said again with the next look.
-            other => {
-                scopes.iter().filter_map(|(_, key)| *key).for_each(|key| self.memory.forget(key));
-                if let Err(error) = other {
-                    troubles.push(goes_on(error)?);
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -8,14 +8,16 @@ use event::vocabulary::ScopeName;
 use crate::map::changes::Change;
 use crate::place::repository_scope;
 use crate::receiver::Request;
+use crate::retire::Retiring;
 use crate::run::Runner;
 
 /// Changes that are looked at together.
 const TOGETHER_MAX: usize = 64;
 
 impl Runner {
-    /// Looks at what was delivered meanwhile.
+    /// Looks at what was delivered, or asked for, meanwhile.
     pub(crate) async fn serve_waiting(&mut self) -> Result<(), EmitError> {
+        self.refresh_waiting().await?;
         while let Ok(request) = self.changes.try_recv() {
             self.serve(request).await?;
         }
@@ -33,11 +35,11 @@ impl Runner {
         let mut names: BTreeSet<(String, String)> = BTreeSet::new();
         let mut organizations: BTreeSet<String> = BTreeSet::new();
         let mut told_gone: BTreeSet<ScopeName> = BTreeSet::new();
-        for Request { change, .. } in &requests {
+        for Request { change, touches, .. } in &requests {
             match change {
-                Change::Repository { owner, name, touched } => {
+                Change::Repository { owner, name, .. } => {
                     let named = (owner.to_ascii_lowercase(), name.to_ascii_lowercase());
-                    if self.concerns(&named, touched.as_deref()) {
+                    if self.concerns(&named, *touches) {
                         names.insert(named);
                     }
                 }
@@ -60,7 +62,7 @@ impl Runner {
         }
         let missing = self.read_named(names.into_iter().collect()).await?;
         let gone = missing.into_iter().filter(|scope| told_gone.contains(scope));
-        let gone = gone.map(|scope| (scope, None)).collect();
+        let gone = gone.map(Retiring::gone).collect();
         let mut troubles = Vec::new();
         let why = "it was said that the repository is there no more";
         self.retire_scopes(gone, why, &mut troubles).await?;
@@ -74,13 +76,11 @@ impl Runner {
     }
 
     /// Whether a change of a repository may change what its scope shows.
-    fn concerns(&self, named: &(String, String), touched: Option<&[String]>) -> bool {
+    fn concerns(&self, named: &(String, String), touches: bool) -> bool {
         let is_wanted = self.wanted.contains_key(named);
         let scope = repository_scope(&self.source, &named.0, &named.1);
         // What its files name besides is not kept in mind: whatever is touched may be that.
         let is_shown = scope.is_some_and(|scope| self.scopes.contains(&scope));
-        let is_touched =
-            touched.is_none_or(|paths| paths.iter().any(|path| self.config.paths.take(path)));
-        is_wanted || self.config.owner(&named.0).is_some() && (is_shown || is_touched)
+        is_wanted || self.config.owner(&named.0).is_some() && (is_shown || touches)
     }
 }

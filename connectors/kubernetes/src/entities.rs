@@ -136,11 +136,10 @@ impl Entities {
         // What is an entity still, but can't be read, is what it was.
         let goes = |before: &&EntityRef| found.is_none() || is_other(before);
         let gone = self.shown.get(&at).filter(goes).cloned();
-        let taken = now.as_ref().filter(|now| self.shown.get(&at) != Some(*now));
         // Another object may be the same entity: the list tells.
         let is_shown =
             |of: &EntityRef| self.shown.iter().any(|(other, entity)| *other != at && entity == of);
-        if gone.iter().chain(taken).any(is_shown) {
+        if gone.iter().chain(&now).any(is_shown) {
             return Err(Fault::Expired);
         }
         if gone.is_some() && !self.may_go(Instant::now()) {
@@ -294,6 +293,10 @@ mod tests {
         assert!(test.is("o", Some("e")).await);
         assert!(test.is("o", Some("")).await);
         assert!(!test.is("p", Some("e")).await, "whose it is a list tells");
+        let listed = EntityRef::canonical("resource:n/e").unwrap();
+        test.entities.shown.insert(at(&object("p", None)), listed);
+        assert!(!test.is("p", Some("e")).await && !test.is("p", None).await);
+        test.entities.shown.remove(&at(&object("p", None)));
         assert!(test.is("o", None).await && test.is("p", Some("e")).await);
         assert_eq!(test.told().await, ["+ \"e\"", "+ \"\"", "- resource:n/e", "+ \"e\""]);
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use connector::shown;
 use data_encoding::BASE64;
-use http::Request;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, USER_AGENT};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -26,6 +26,8 @@ const BODY_BYTES_MAX: usize = 32 << 20;
 /// How long connecting may take, and an answer, from the first byte to the last.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+const NOT_MODIFIED: StatusCode = StatusCode::NOT_MODIFIED;
 
 /// What a request is sent with, so that it is known who asks.
 const AGENT: &str = concat!("annals/", env!("CARGO_PKG_VERSION"));
@@ -101,6 +103,8 @@ pub struct Site {
     login: Option<Login>,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     patience: Patience,
+    /// Whether what is elsewhere by now counts as missing.
+    moves: bool,
 }
 
 impl Site {
@@ -148,7 +152,13 @@ impl Site {
         let client = Client::builder(TokioExecutor::new()).build(https);
         let secrets = login.iter().flat_map(|login| login.secrets.iter().cloned());
         let patience = Patience::new(who, tells, true).hiding(secrets);
-        Ok(Self { who, base: base.to_owned(), login, client, patience })
+        Ok(Self { who, base: base.to_owned(), login, client, patience, moves: false })
+    }
+
+    /// It, where what is elsewhere by now (a redirect, which is not followed) is not there.
+    #[must_use]
+    pub fn missing_what_moved(self) -> Self {
+        Self { moves: true, ..self }
     }
 
     /// Gets what a path names, with its query; with an entity tag, if it is something else by now.
@@ -185,6 +195,11 @@ impl Site {
         match answer.await {
             Err(_) => Tried::Again(format!("{base} took longer than {} s", ANSWER_MAX.as_secs())),
             Ok(Err(why)) => Tried::Again(format!("{base} could not be asked: {}", shown(&why))),
+            Ok(Ok((status, ..)))
+                if self.moves && status.is_redirection() && status != NOT_MODIFIED =>
+            {
+                Tried::Failed(Failure::Missing { what: shown(path) })
+            }
             Ok(Ok((status, headers, body))) => judge(self.who, path, status, headers, body),
         }
     }

@@ -1,6 +1,7 @@
 //! From what GitHub delivers to what has to be read again. What a delivery says of files, teams and
 //! people is not believed but asked for: deliveries come late, twice, and in any order.
 
+use connector::shown;
 use serde::Deserialize;
 
 /// What has to be read again, or is no more.
@@ -67,7 +68,6 @@ struct Body {
 
 #[derive(Deserialize)]
 struct Repository {
-    name: String,
     full_name: String,
     default_branch: Option<String>,
 }
@@ -138,27 +138,42 @@ pub fn read(event: &str, body: &[u8]) -> Result<Vec<Change>, String> {
             Ok(vec![Change::Everything])
         }
         "organization" if body.action == "member_invited" => Ok(Vec::new()),
-        _ => Ok(teams(body)),
+        _ => teams(body),
     }
 }
 
-fn teams(body: Body) -> Vec<Change> {
-    let organization = body.organization.map(|of| of.login);
-    organization.map(|organization| Change::Teams { organization }).into_iter().collect()
+fn teams(body: Body) -> Result<Vec<Change>, String> {
+    let Some(Login { login }) = body.organization else { return Ok(Vec::new()) };
+    Ok(vec![Change::Teams { organization: name(login, "organization.login")? }])
+}
+
+/// The longest name of an owner or a repository, in bytes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// A name as owners and repositories have it. Others would lead elsewhere, in a scope and in a URL.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !matches!(text, "" | "." | "..") && text.len() <= NAME_BYTES_MAX && text.chars().all(is_plain)
+}
+
+fn name(text: String, of: &str) -> Result<String, String> {
+    if is_name(&text) { Ok(text) } else { Err(format!("`{of}` is no name: `{}`", shown(&text))) }
+}
+
+/// Owner and name.
+fn named(repository: &Repository) -> Result<(String, String), String> {
+    let of = "repository.full_name";
+    let (owner, own) = repository.full_name.split_once('/').unwrap_or((&repository.full_name, ""));
+    Ok((name(owner.to_owned(), of)?, name(own.to_owned(), of)?))
 }
 
 fn missing() -> String {
     "`repository` is missing in the body".into()
 }
 
-fn owner_of(repository: &Repository) -> Result<String, String> {
-    let owner = repository.full_name.split_once('/').map(|(owner, _)| owner.to_owned());
-    owner.ok_or_else(|| "`repository.full_name` has no owner".into())
-}
-
 fn push(body: Body) -> Result<Vec<Change>, String> {
     let repository = body.repository.ok_or_else(missing)?;
-    let owner = owner_of(&repository)?;
+    let (owner, name) = named(&repository)?;
     let branch = body.of.as_deref().and_then(|of| of.strip_prefix("refs/heads/"));
     if body.deleted || branch.is_none() || branch != repository.default_branch.as_deref() {
         return Ok(Vec::new());
@@ -175,29 +190,30 @@ fn push(body: Body) -> Result<Vec<Change>, String> {
         added.into_iter().chain(modified).chain(removed)
     });
     let touched = is_whole.then(|| touched.collect());
-    Ok(vec![Change::Repository { owner, name: repository.name, touched }])
+    Ok(vec![Change::Repository { owner, name, touched }])
 }
 
 fn repository(body: Body) -> Result<Vec<Change>, String> {
     let repository = body.repository.ok_or_else(missing)?;
-    let owner = owner_of(&repository)?;
-    let name = repository.name;
+    let (owner, own) = named(&repository)?;
     let gone = |owner: String, name: String, why| Change::Gone { owner, name, why };
     if body.action == "deleted" {
-        return Ok(vec![gone(owner, name, "the repository was deleted")]);
+        return Ok(vec![gone(owner, own, "the repository was deleted")]);
     }
     let mut changes =
-        vec![Change::Repository { owner: owner.clone(), name: name.clone(), touched: None }];
+        vec![Change::Repository { owner: owner.clone(), name: own.clone(), touched: None }];
     let was = body.changes.map(|changes| (changes.repository, changes.owner));
     match (body.action.as_str(), was) {
         ("renamed", Some((Some(ChangedRepository { name: Some(was) }), _))) => {
-            changes.push(gone(owner, was.from, "the repository was renamed"));
+            let was = name(was.from, "changes.repository.name.from")?;
+            changes.push(gone(owner, was, "the repository was renamed"));
         }
         ("transferred", Some((_, Some(ChangedOwner { from })))) => {
-            let from = from.organization.or(from.user);
-            changes.extend(from.map(|from| {
-                gone(from.login, name, "the repository was transferred to another owner")
-            }));
+            if let Some(Login { login }) = from.organization.or(from.user) {
+                let from = name(login, "changes.owner.from")?;
+                let why = "the repository was transferred to another owner";
+                changes.push(gone(from, own, why));
+            }
         }
         _ => {}
     }
@@ -271,7 +287,7 @@ mod tests {
             ("star", json!({"action": "created"}), vec![]),
         ] {
             let mut whole = json!({
-                "repository": {"name": "r", "full_name": "o/r", "default_branch": "main"},
+                "repository": {"full_name": "o/r", "default_branch": "main"},
                 "organization": {"login": "o"},
             });
             whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
@@ -280,6 +296,42 @@ mod tests {
         }
         for (event, body) in [("push", "{}"), ("repository", "[]"), ("push", "{\"ref\"")] {
             read(event, body.as_bytes()).expect_err(body);
+        }
+    }
+
+    #[test]
+    fn names_that_would_lead_elsewhere_are_refused() {
+        let long = "x".repeat(NAME_BYTES_MAX + 1);
+        for wrong in ["", ".", "..", "a/b", "~teams", "a\0b", "a\nb", "ä", "a b", "%2e", &long] {
+            let of = |full: &str| json!({"full_name": full, "default_branch": "main"});
+            let named = |from: &str| json!({"repository": {"name": {"from": from}}});
+            let owned = |from: &str| json!({"owner": {"from": {"user": {"login": from}}}});
+            for (event, body) in [
+                (
+                    "push",
+                    json!({"ref": "refs/heads/main", "repository": of(&format!("o/{wrong}"))}),
+                ),
+                (
+                    "repository",
+                    json!({"action": "deleted", "repository": of(&format!("o/{wrong}"))}),
+                ),
+                (
+                    "repository",
+                    json!({"action": "edited", "repository": of(&format!("{wrong}/r"))}),
+                ),
+                (
+                    "repository",
+                    json!({"action": "renamed", "repository": of("o/r"), "changes": named(wrong)}),
+                ),
+                (
+                    "repository",
+                    json!({"action": "transferred", "repository": of("o/r"), "changes": owned(wrong)}),
+                ),
+                ("team", json!({"organization": {"login": wrong}})),
+            ] {
+                let why = read(event, body.to_string().as_bytes()).expect_err(wrong);
+                assert!(why.contains("is no name") && !why.contains(['\0', '\n']), "{why}");
+            }
         }
     }
 }

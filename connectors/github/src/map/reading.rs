@@ -28,7 +28,7 @@ pub(crate) const FILE_BYTES_MAX: usize = 10 << 20;
 
 /// What the files of a window and what they name hold together, in bytes, unless one of them alone
 /// holds more.
-const WINDOW_BYTES: usize = 1 << 20;
+pub(crate) const WINDOW_BYTES: usize = 1 << 20;
 
 /// Files of a window.
 const WINDOW_FILES: usize = 100;
@@ -136,6 +136,14 @@ impl Reading {
             reading.survey = Survey::new(reading.patterns());
         }
         reading
+    }
+
+    /// Whether this is its owner and its name.
+    pub(crate) fn is_named(&self, (owner, name): &(String, String)) -> bool {
+        let own = self.repository.name_with_owner.split_once('/');
+        own.is_some_and(|(own_owner, own_name)| {
+            own_owner.eq_ignore_ascii_case(owner) && own_name.eq_ignore_ascii_case(name)
+        })
     }
 
     /// Takes in what was asked for.

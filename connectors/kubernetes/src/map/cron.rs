@@ -39,8 +39,9 @@ impl Ended {
 pub(super) fn routine(object: &Object) -> Map<String, Value> {
     let status = &object.status;
     let time = |pointer: &str| json!(text(status, pointer).filter(|of| moment(of).is_some()));
+    let active = status.get("active").and_then(Value::as_array).map_or(0, Vec::len);
     members([
-        ("active", json!(list(status, "/active").count())),
+        ("active", json!(active)),
         ("lastScheduled", time("/lastScheduleTime")),
         ("lastSuccessful", time("/lastSuccessfulTime")),
     ])

@@ -29,6 +29,7 @@ use crate::topics::{self, TopicFare, TopicMetrics};
 
 pub(super) mod carriers;
 mod leading;
+mod refreshes;
 pub(super) mod sources;
 pub(super) mod targets;
 

@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::carriers;
 use super::targets::Targets;
+use super::{carriers, refreshes};
 use crate::config::{Config, own_api_versions};
 use crate::connectors::Connector;
 use crate::deliveries::{Inbox, Receiver};
@@ -95,37 +95,13 @@ impl Sources {
             let (start, emitter) =
                 begin(ingest, &source, &threads, |known| Start { targets, ..known })?;
             let (stopping, failed) = (stopping.clone(), failed.clone());
-            let (api_versions, inbox) = (api_versions.clone(), Arc::clone(&connectors.inbox));
-            let carried = carried(&connector, &mut tasks, node, &stopping)?;
+            let beside = Beside {
+                api_versions: api_versions.clone(),
+                inbox: Arc::clone(&connectors.inbox),
+                follows: follows(&connector, &mut tasks, node, &stopping)?,
+            };
             tasks.spawn(async move {
-                let ran = match connector {
-                    Connector::Files(config) => {
-                        let ran = files::run(config, api_versions, start, emitter, stopping).await;
-                        ran.map_err(anyhow::Error::from)
-                    }
-                    Connector::Process(config) => {
-                        process::run(config, start, emitter, stopping).await;
-                        Ok(())
-                    }
-                    Connector::Kubernetes(config) => {
-                        if let Some(carried) = carried {
-                            kubernetes::run(config, carried, start, emitter, stopping).await;
-                        }
-                        Ok(())
-                    }
-                    Connector::Ci(config) => {
-                        follow_ci(config, start, emitter, &inbox, stopping).await;
-                        Ok(())
-                    }
-                    Connector::GitHub(config) => {
-                        follow_github(*config, start, emitter, &inbox, stopping).await
-                    }
-                    Connector::Retired(_) => {
-                        retired::run(start, emitter, stopping).await;
-                        Ok(())
-                    }
-                };
-                if let Err(error) = ran {
+                if let Err(error) = run(connector, beside, start, emitter, stopping).await {
                     let _ = failed.send(format!("the connector {source} failed: {error}")).await;
                 }
             });
@@ -191,21 +167,65 @@ async fn follow_ci(
     inbox.close(&id);
 }
 
-/// What entities say of their objects, for a connector that asks.
-fn carried(
+/// What a connector follows of the catalog besides the targets of locations.
+enum Follows {
+    Nothing,
+    /// What entities say of their objects.
+    Carriers(kubernetes::Carriers),
+    /// Which of its scopes somebody wants read again.
+    Refreshes(watch::Receiver<Arc<github::Refreshes>>),
+}
+
+fn follows(
     connector: &Connector,
     tasks: &mut JoinSet<()>,
     node: &Node,
     stopping: &watch::Receiver<bool>,
-) -> Result<Option<kubernetes::Carriers>> {
-    match connector {
-        Connector::Kubernetes(_) => Ok(Some(carriers::watch(tasks, node, stopping)?)),
-        Connector::Ci(_)
-        | Connector::Files(_)
-        | Connector::GitHub(_)
-        | Connector::Process(_)
-        | Connector::Retired(_) => Ok(None),
+) -> Result<Follows> {
+    Ok(match connector {
+        Connector::Kubernetes(_) => Follows::Carriers(carriers::watch(tasks, node, stopping)?),
+        Connector::GitHub(config) => {
+            Follows::Refreshes(refreshes::watch(tasks, node, &config.source(), stopping)?)
+        }
+        Connector::Ci(_) | Connector::Files(_) | Connector::Process(_) | Connector::Retired(_) => {
+            Follows::Nothing
+        }
+    })
+}
+
+/// What connectors are given besides what they start with.
+struct Beside {
+    api_versions: Vec<String>,
+    inbox: Arc<Inbox>,
+    follows: Follows,
+}
+
+/// Runs a connector until it is told to stop.
+async fn run(
+    connector: Connector,
+    beside: Beside,
+    start: Start,
+    emitter: Emitter,
+    stopping: watch::Receiver<bool>,
+) -> Result<()> {
+    let Beside { api_versions, inbox, follows } = beside;
+    match (connector, follows) {
+        (Connector::Files(config), _) => {
+            files::run(config, api_versions, start, emitter, stopping).await?;
+        }
+        (Connector::Process(config), _) => process::run(config, start, emitter, stopping).await,
+        (Connector::Kubernetes(config), Follows::Carriers(carriers)) => {
+            kubernetes::run(config, carriers, start, emitter, stopping).await;
+        }
+        (Connector::Ci(config), _) => follow_ci(config, start, emitter, &inbox, stopping).await,
+        (Connector::GitHub(config), Follows::Refreshes(refreshes)) => {
+            follow_github(*config, start, emitter, (&inbox, refreshes), stopping).await?;
+        }
+        (Connector::Retired(_), _) => retired::run(start, emitter, stopping).await,
+        // Each of these follows what is its own.
+        (Connector::Kubernetes(_) | Connector::GitHub(_), _) => {}
     }
+    Ok(())
 }
 
 /// Reads a GitHub, and takes what it delivers.
@@ -213,11 +233,12 @@ async fn follow_github(
     config: github::Config,
     start: Start,
     emitter: Emitter,
-    inbox: &Inbox,
+    (inbox, refreshes): (&Inbox, watch::Receiver<Arc<github::Refreshes>>),
     stopping: watch::Receiver<bool>,
 ) -> Result<()> {
     let id = config.id().to_owned();
     let (receiver, requests) = github::receiver(&config, emitter.clone())?;
+    let requests = requests.with_refreshes(refreshes);
     if let Some(receiver) = receiver {
         inbox.open(&id, Receiver::GitHub(receiver));
     }
