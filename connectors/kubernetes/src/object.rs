@@ -225,7 +225,7 @@ mod tests {
                 "410 old",
             ),
             (r#"{"type":"ERROR","object":{"message":null}}"#, "0 "),
-            (r#"{"type":"ERROR","object":[]}"#, "0 "),
+            (r#"{"type":"ERROR","object":[]}"#, "none"),
             (r#"{"type":"ERROR","object":"x"}"#, "none"),
             (r#"{"type":"ADDED","object":7}"#, "none"),
             (r#"{"type":"OTHER","object":{}}"#, "none"),
