@@ -28,6 +28,7 @@ use crate::report;
 use crate::topics::{self, TopicFare, TopicMetrics};
 
 pub(super) mod carriers;
+mod follow;
 mod leading;
 mod refreshes;
 pub(super) mod sources;

@@ -1,21 +1,17 @@
 //! What entities say of their objects in clusters, in annotations, as that changes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use kubernetes::{ANNOTATION, Carriers, SELECTOR_ANNOTATION, Selection};
 use model::document::Document;
 use model::reference::EntityRef;
 use serde_json::Value;
-use tokio::sync::watch::{self, Receiver};
+use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 use views::{Condition, Error, Filter, Query, Start, Views};
 
+use super::follow::follow;
 use crate::node::Node;
-
-/// How often it is looked what they say now.
-const CARRIERS_EVERY: Duration = Duration::from_millis(500);
 
 /// So many entities are matched at the most.
 const CARRIERS_MAX: usize = 1_000_000;
@@ -29,44 +25,7 @@ pub(super) fn watch(
     node: &Node,
     stopping: &Receiver<bool>,
 ) -> Result<Carriers, Error> {
-    let views = Arc::clone(&node.views);
-    let mut folded = node.processor.progress().watch();
-    let mut stopping = stopping.clone();
-    let (sender, carriers) = watch::channel(Arc::new(carried(&views)?));
-    tasks.spawn(async move {
-        loop {
-            tokio::select! {
-                changed = folded.changed() => if changed.is_err() { return },
-                _ = stopping.wait_for(|stop| *stop) => return,
-            }
-            folded.mark_unchanged();
-            let begun = tokio::time::Instant::now();
-            let now = {
-                let views = Arc::clone(&views);
-                tokio::task::spawn_blocking(move || carried(&views)).await
-            };
-            match now {
-                Ok(Ok(now)) => {
-                    sender.send_if_modified(|before| {
-                        let changes = **before != now;
-                        if changes {
-                            *before = Arc::new(now);
-                        }
-                        changes
-                    });
-                }
-                // What was said holds still: of whom nothing is known nothing must end.
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "what entities say of their objects could not be read");
-                }
-                Err(_) => return,
-            }
-            // What comes meanwhile is looked at together; where very many say something, looking
-            // takes a twentieth of the time at the most.
-            tokio::time::sleep(CARRIERS_EVERY.max(begun.elapsed() * 20)).await;
-        }
-    });
-    Ok(carriers)
+    follow(tasks, node, stopping, "what entities say of their objects", carried)
 }
 
 /// What entities say now.
