@@ -148,7 +148,7 @@ fn answer(request: &Request, of: Of, state: &Mutex<State>) -> Reply {
         }
         path if path == of.list() => state.lock().unwrap().list(request),
         path if EMPTY.contains(&path) && is_watch => return watched(request, |_| String::new()),
-        path if EMPTY.contains(&path) => json!({"metadata": {"resourceVersion": "1"}}),
+        path if EMPTY.contains(&path) => json!({"metadata": {"resourceVersion": "1"}, "items": []}),
         _ => return Reply::status(404),
     };
     Reply::json(&body)

@@ -127,16 +127,20 @@ fn what_did_not_change_is_stored_once_and_only_the_tail_is_folded() {
     let done = program().run(&["ingest", "--data", &data, &place.text("all.ndjson")]);
     assert!(done.status.success(), "{done:?}");
     let backups = place.text("backups");
-    // Databases that were just written put themselves in order when they are opened again.
+    // Databases that were just written put themselves in order when they are opened again, and it is
+    // the machine's to say how soon; then there is nothing more to store.
     let mut sizes = Vec::new();
-    for number in 1..=3 {
+    let is_still = |sizes: &[u64]| match sizes {
+        [first, .., before, last] => (last - before) * 10 < *first,
+        _ => false,
+    };
+    while !is_still(&sizes) {
+        assert!(sizes.len() < 8, "{sizes:?}");
         let made = program().json(&["backup", "--data", &data, &backups]);
-        assert_eq!(made["number"], number);
         sizes.push(bytes(&place.at("backups")));
+        assert_eq!(made["number"], sizes.len());
     }
-    let third = sizes[2] - sizes[1];
-    assert!(third * 10 < sizes[0], "{sizes:?}");
-    place.restore(3, "restored");
+    place.restore(sizes.len() as u64, "restored");
     let same = |data: &str| program().json(&["digest", "--data", &place.text(data)]);
     assert_eq!(same("restored"), same("data"));
     // The log goes on without the views; these follow it from where they were.
