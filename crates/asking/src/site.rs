@@ -7,7 +7,7 @@ use connector::shown;
 use data_encoding::BASE64;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, USER_AGENT};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -188,7 +188,11 @@ impl Site {
             let response = self.client.request(request).await;
             let (parts, body) = response.map_err(|error| innermost(&error))?.into_parts();
             let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| innermost(error.as_ref()))?.to_bytes();
+            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+                true => format!("its answer is larger than {} MiB", BODY_BYTES_MAX >> 20),
+                false => innermost(error.as_ref()),
+            });
+            let body = body?.to_bytes();
             Ok::<_, String>((parts.status, parts.headers, body))
         });
         let base = &self.base;
